@@ -1,0 +1,187 @@
+"""The FastAPI application: routes, errors, health, events and the app's own files."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from sidecar import __version__
+from sidecar.errors import BadRequest, SidecarError, Unavailable
+from sidecar.events import Event
+from sidecar.generation.routes import router as generation_router
+from sidecar.library.routes import router as library_router
+from sidecar.prompts.routes import router as prompts_router
+from sidecar.responses import error_response, json_response
+from sidecar.security import COOKIE, Door
+from sidecar.state import State, get_state
+
+log = logging.getLogger("lora-manager.http")
+
+WEB = Path(__file__).parent / "web"
+THREADS = 8  # each keeps a reader connection with its page cache
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
+)
+
+router = APIRouter(tags=["sidecar"])
+unknown = APIRouter()
+
+
+def make_app(state: State) -> ASGIApp:
+    """The whole sidecar over HTTP, behind its door."""
+    app = FastAPI(
+        title="LoRA Manager",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.sidecar = state
+    for part in (router, library_router, prompts_router, generation_router, unknown):
+        app.include_router(part, prefix="/api/v1")
+    app.add_exception_handler(SidecarError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(sqlite3.OperationalError, _on_database_error)
+    app.add_exception_handler(Exception, _on_crash)
+    app.mount("/", _AppFiles(directory=WEB, html=True, check_dir=False))
+    return Door(app, state.token, [*state.settings.allowed_hosts, state.settings.bind])
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+class _AppFiles(StaticFiles):
+    """The app's files: always asked for again (with an ETag), under a strict content policy."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+@router.get("/health")
+def get_health(state: Annotated[State, Depends(get_state)]) -> Response:
+    """Whether it works, and what it holds."""
+    count = state.database.reader().execute("SELECT count(*) FROM loras").fetchone()[0]
+    return json_response(
+        {
+            "status": "ok",
+            "version": __version__,
+            "schema": state.database.schema,
+            "loras": count,
+            "embeddings": {"model": None, "pending": 0},
+            "hashing": {"pending": state.library.hasher.status()["pending"]},
+            "scanning": state.library.scanner.status.scanning,
+            "host": state.settings.host_url,
+            "data": str(state.settings.data),
+        }
+    )
+
+
+@router.post("/session")
+def open_session(request: Request, state: Annotated[State, Depends(get_state)]) -> Response:
+    """Give a page that knows the token a cookie, so that pictures and the event stream need no token in their URL."""
+    response = json_response({"status": "ok"})
+    response.set_cookie(
+        COOKIE, state.token, max_age=365 * 86_400, path="/", httponly=True, samesite="strict",
+        secure=request.url.scheme == "https",
+    )  # fmt: skip
+    return response
+
+
+@router.delete("/session")
+def close_session() -> Response:
+    """Take the cookie back."""
+    response = json_response({"status": "ok"})
+    response.delete_cookie(COOKIE, path="/")
+    return response
+
+
+@router.websocket("/events")
+async def stream_events(websocket: WebSocket, after: int | None = None) -> None:
+    """Events after number `after`, then each as it comes. The first message tells whether some were missed."""
+    events = get_state(websocket).events
+    await websocket.accept()
+    missed = events.after(after) if after is not None else []
+    position = events.last if missed is None or after is None else after
+    try:
+        await websocket.send_json({"n": position, "type": "hello", "data": {"reset": missed is None}})
+        async with anyio.create_task_group() as tasks:
+
+            async def watch_for_close() -> None:
+                while (await websocket.receive())["type"] != "websocket.disconnect":
+                    pass
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch_for_close)
+            while True:
+                for event in events.after(position) or []:
+                    await websocket.send_json(_message(event))
+                    position = event.n
+                await events.wait(position)
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # the page has gone
+
+
+def _message(event: Event) -> dict[str, Any]:
+    return {"n": event.n, "type": event.type, "data": event.data}
+
+
+@unknown.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+def no_such_route(path: str) -> Response:
+    """The error envelope also for addresses that do not exist."""
+    raise HTTPException(404)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SidecarError)
+    return error_response(error)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    detail = [{"where": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors()]
+    failure = BadRequest(f"{where}: {first['msg']}", detail)
+    failure.status, failure.code = 422, "invalid"
+    return error_response(failure)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    failure = SidecarError(
+        f"{request.method} {request.url.path}: {error.detail}. The addresses are in /api/v1/openapi.json."
+    )
+    failure.status = error.status_code
+    failure.code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return error_response(failure)
+
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    return error_response(Unavailable(f"The database cannot answer now: {error}. Try again in a moment."))
+
+
+async def _on_crash(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(SidecarError("Something went wrong inside; the log has it."))

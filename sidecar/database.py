@@ -1,0 +1,125 @@
+"""One SQLite file: one writer thread, a reader connection per thread. Queries live with the functions that need them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import sqlite_utils
+
+from sidecar.errors import StartError, Unavailable
+from sidecar.migrations import migrations
+
+T = TypeVar("T")
+
+FILE_NAME = "lora-manager.db"
+BUSY_SECONDS = 5.0
+
+
+class Database:
+    """The catalogue's file.
+
+    Readers see the last committed state and never wait for the writer (WAL). Every write is one function that runs
+    on the writer thread inside `BEGIN IMMEDIATE … COMMIT`; it returns a value or raises, and then nothing has changed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self.revision = 0
+        """Rises with every change, so that what was worked out from the data knows when it is stale."""
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
+        try:
+            self._connection = self._writer.submit(self._open_writer).result()
+        except sqlite3.Error as error:
+            self._writer.shutdown()
+            raise StartError(
+                f"The database {self.path} cannot be opened: {error}. {_advice(error)}"
+            ) from error
+
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-8000")
+        migrations.apply(sqlite_utils.Database(connection))
+        os.chmod(self.path, 0o600)
+        return connection
+
+    @property
+    def schema(self) -> int:
+        """How many migrations the file has seen."""
+        return int(self.reader().execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0])
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's read-only connection, with `sqlite3.Row` rows."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA cache_size=-2000")
+            self._local.connection = connection
+            with self._readers_lock:
+                self._readers.append(connection)
+        return connection
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Queue `work` for the writer thread; the future carries its value or its error."""
+        return self._writer.submit(self._transaction, work)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on the writer thread and wait for it.
+
+        Raises:
+            Unavailable: the file is locked by another program, or the disk is full or read-only.
+        """
+        return self.submit(work).result()
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                value = work(connection)
+                connection.execute("COMMIT")
+                self.revision += 1
+                return value
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"The database did not take the change: {error}. {_advice(error)}") from error
+
+    def close(self) -> None:
+        """Finish queued writes, fold the WAL into the file and close every connection."""
+        self._writer.submit(self._connection.close).result()
+        self._writer.shutdown()
+        with self._readers_lock:
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+
+
+def _advice(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "full" in text:
+        return "Free some space on its disk; nothing was lost."
+    if "readonly" in text or "unable to open" in text:
+        return "Make the data folder writable, or choose another one with --data."
+    if "locked" in text or "busy" in text:
+        return "Another program holds it; close that program and try again."
+    if "not a database" in text or "malformed" in text:
+        return "The file is damaged: move it away to start afresh, or put a backup in its place."
+    return "Nothing was changed."

@@ -1,0 +1,1 @@
+"""The history of generations that the hosts record."""

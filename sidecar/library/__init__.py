@@ -1,0 +1,1 @@
+"""The catalogue: every LoRA file found, read, identified and searchable."""

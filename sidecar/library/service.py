@@ -1,0 +1,60 @@
+"""The library's moving parts, made, started and stopped together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sidecar.database import Database
+from sidecar.events import Events
+from sidecar.library import folders
+from sidecar.library.hashing import Hasher
+from sidecar.library.scanning import Place, Scanner
+from sidecar.library.watching import Watcher
+
+
+class Library:
+    """Scanner, hasher and watcher over one database."""
+
+    def __init__(self, database: Database, events: Events, *, watch: bool = True) -> None:
+        self.scanner = Scanner(database, events)
+        self.hasher = Hasher(database, events, self.scanner.idle)
+        self._watcher = Watcher(self.scanner) if watch else None
+        self._database = database
+        self.scanner.on_done = self.hasher.wake
+
+    def start(self) -> None:
+        """Scan everything, then hash and watch."""
+        self.scanner.request()
+        self.scanner.start()
+        self.hasher.start()
+        if self._watcher:
+            self._watcher.watch(folders.active_roots(self._database))
+
+    def add_folders(self, paths: list[Path]) -> None:
+        """Take up more LoRA folders and scan those that are new.
+
+        Raises:
+            BadRequest: a path is not absolute.
+        """
+        before = set(folders.active_roots(self._database))
+        roots = folders.activate(self._database, paths)
+        new = [root for root in roots if root not in before]
+        if new:
+            self.scanner.request([Place(root) for root in new])
+            if self._watcher:
+                self._watcher.watch(roots)
+
+    def is_complete(self) -> bool:
+        """Whether the catalogue knows every file there is: scanned to the end, every folder within reach."""
+        offline = (
+            self._database.reader().execute("SELECT 1 FROM roots WHERE active AND NOT online").fetchone()
+        )
+        known = self._database.reader().execute("SELECT 1 FROM roots WHERE active").fetchone()
+        return self.scanner.first_done.is_set() and offline is None and known is not None
+
+    def stop(self) -> None:
+        """Stop all threads; what is half done is taken up at the next start."""
+        if self._watcher:
+            self._watcher.stop()
+        self.hasher.stop()
+        self.scanner.stop()

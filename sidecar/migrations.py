@@ -1,0 +1,154 @@
+"""Every change of the database's schema, in order. A landed migration is never edited; a new one is added below it."""
+
+from __future__ import annotations
+
+import sqlite_utils
+from sqlite_utils import Migrations
+
+migrations = Migrations("lora-manager")
+
+# What each table is for:
+#   roots       LoRA folders, active or once known
+#   identities  what the user says about a content (keyed by the hash of the tensor bytes), whatever its file is called
+#   loras       one row a file: what the disk says, and the three user facts the list sorts by (favorite, rating, used)
+#   lora_texts  the long parts of a LoRA that only its detail page reads
+#   lora_tags   the effective tags, for filters and counts
+#   search      full text over the effective words of a LoRA; rowid = loras.id
+FIRST = """
+CREATE TABLE roots (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL UNIQUE,
+    active INTEGER NOT NULL DEFAULT 1,
+    online INTEGER NOT NULL DEFAULT 1,
+    message TEXT
+);
+CREATE TABLE identities (
+    id INTEGER PRIMARY KEY,
+    body_hash TEXT UNIQUE,
+    favorite INTEGER NOT NULL DEFAULT 0,
+    rating INTEGER,
+    title TEXT,
+    notes TEXT,
+    weight REAL,
+    trigger_words TEXT,
+    tags_added TEXT,
+    tags_removed TEXT,
+    used INTEGER NOT NULL DEFAULT 0,
+    last_used REAL
+);
+CREATE TABLE loras (
+    id INTEGER PRIMARY KEY,
+    root_id INTEGER NOT NULL REFERENCES roots(id),
+    folder TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    extension TEXT NOT NULL,
+    sort_name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    modified REAL NOT NULL,
+    side_stamp INTEGER NOT NULL,
+    added REAL NOT NULL,
+    present INTEGER NOT NULL DEFAULT 1,
+    state TEXT NOT NULL,
+    state_reason TEXT,
+    base_model TEXT NOT NULL,
+    base_model_reason TEXT,
+    title TEXT,
+    alias TEXT,
+    weight REAL,
+    trigger_words TEXT NOT NULL DEFAULT '[]',
+    tags TEXT NOT NULL DEFAULT '[]',
+    preview_file TEXT,
+    preview_kind TEXT,
+    preview_stamp TEXT,
+    sha256 TEXT,
+    body_hash TEXT,
+    autov1 TEXT,
+    claimed_autov3 TEXT,
+    hash_state TEXT NOT NULL DEFAULT 'pending',
+    indexed INTEGER NOT NULL DEFAULT 0,
+    identity_id INTEGER REFERENCES identities(id),
+    favorite INTEGER NOT NULL DEFAULT 0,
+    rating INTEGER NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (root_id, folder, stem, extension)
+);
+CREATE INDEX loras_name ON loras(sort_name, id);
+CREATE INDEX loras_added ON loras(added, id);
+CREATE INDEX loras_modified ON loras(modified, id);
+CREATE INDEX loras_size ON loras(size, id);
+CREATE INDEX loras_base_model ON loras(base_model, sort_name, id);
+CREATE INDEX loras_folder ON loras(root_id, folder);
+CREATE INDEX loras_state ON loras(present, state);
+CREATE INDEX loras_alias ON loras(alias COLLATE NOCASE) WHERE alias IS NOT NULL;
+CREATE INDEX loras_identity ON loras(identity_id) WHERE identity_id IS NOT NULL;
+CREATE INDEX loras_body_hash ON loras(body_hash) WHERE body_hash IS NOT NULL;
+CREATE INDEX loras_favorite ON loras(favorite, sort_name, id) WHERE favorite;
+CREATE INDEX loras_rating ON loras(rating, id);
+CREATE INDEX loras_used ON loras(used, id);
+CREATE INDEX loras_unhashed ON loras(size) WHERE hash_state = 'pending';
+CREATE INDEX loras_unindexed ON loras(id) WHERE NOT indexed;
+CREATE TABLE lora_texts (
+    lora_id INTEGER PRIMARY KEY REFERENCES loras(id) ON DELETE CASCADE,
+    notes TEXT,
+    description TEXT,
+    plain_description TEXT,
+    facts TEXT NOT NULL,
+    training_tags TEXT NOT NULL,
+    examples TEXT NOT NULL
+);
+CREATE TABLE tags (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE
+);
+CREATE TABLE lora_tags (
+    tag_id INTEGER NOT NULL REFERENCES tags(id),
+    lora_id INTEGER NOT NULL REFERENCES loras(id) ON DELETE CASCADE,
+    PRIMARY KEY (tag_id, lora_id)
+) WITHOUT ROWID;
+CREATE INDEX lora_tags_lora ON lora_tags(lora_id, tag_id);
+CREATE VIRTUAL TABLE search USING fts5(
+    name, title, trigger_words, tags, training_tags, notes, description,
+    tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
+);
+CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);
+CREATE TABLE generations (
+    id INTEGER PRIMARY KEY,
+    uuid TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL,
+    host TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    negative_prompt TEXT NOT NULL,
+    checkpoint TEXT,
+    sampler TEXT,
+    steps INTEGER,
+    cfg REAL,
+    seed INTEGER,
+    width INTEGER,
+    height INTEGER,
+    duration REAL,
+    images TEXT NOT NULL,
+    interrupted INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX generations_created ON generations(created, id);
+CREATE TABLE generation_loras (
+    generation_id INTEGER NOT NULL REFERENCES generations(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    weight REAL,
+    identity_id INTEGER REFERENCES identities(id),
+    PRIMARY KEY (generation_id, position)
+) WITHOUT ROWID;
+CREATE INDEX generation_loras_identity ON generation_loras(identity_id, generation_id);
+"""
+
+
+@migrations()
+def m001_first_tables(db: sqlite_utils.Database) -> None:
+    """Roots, identities, files, tags, search and generations."""
+    for statement in FIRST.split(
+        ";\n"
+    ):  # one by one: executescript would end the migration's own transaction
+        db.conn.execute(statement)

@@ -1,0 +1,98 @@
+"""Settings from file, environment and command line; later ones win. See docs/settings.md for each of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sidecar.errors import StartError
+
+SETTINGS_FILE = "settings.json"
+DEFAULT_PORT = 7861
+
+
+def default_data_folder() -> Path:
+    """The user's own data folder, unless LORA_MANAGER_DATA names another: never inside a host, which may serve files."""
+    named = os.environ.get("LORA_MANAGER_DATA")
+    return Path(named) if named else Path(platformdirs.user_data_dir("lora-manager", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """What one run of the sidecar needs to know.
+
+    Sources, weakest first: defaults, `DATA/settings.json`, environment `LORA_MANAGER_*`, command line.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LORA_MANAGER_", extra="ignore")
+
+    data: Path = Field(default_factory=default_data_folder)
+    loras: list[Path] = []
+    bind: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65535)
+    token: str | None = Field(default=None, min_length=16)
+    allowed_hosts: list[str] = []
+    host_url: str | None = None
+    log_level: str = "INFO"
+    parent: int | None = None
+    watch_stdin: bool = False
+    open_browser: bool = False
+    demo: bool = False
+    watch_files: bool = True
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("is one of DEBUG, INFO, WARNING, ERROR")
+        return value.upper()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, then environment, then `DATA/settings.json`."""
+        given = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
+        data = Path(given.get("data") or default_data_folder())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(data / SETTINGS_FILE))
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise StartError(
+            f"The settings file {path} cannot be read ({error}); mend it or move it away."
+        ) from error
+    if not isinstance(content, dict):
+        raise StartError(f"The settings file {path} must hold one JSON object; mend it or move it away.")
+    return content
+
+
+def load_settings(**command_line: Any) -> Settings:
+    """Merge all sources.
+
+    Raises:
+        StartError: a value is out of range or a file is broken; the message names the setting.
+    """
+    given = {name: value for name, value in command_line.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise StartError(
+            f"The setting {name} is wrong: {first['msg']} (given: {first.get('input')!r})."
+        ) from error

@@ -1,0 +1,29 @@
+"""What the routes share: one object, made by `app`, found on the FastAPI application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from sidecar.database import Database
+from sidecar.events import Events
+from sidecar.library.service import Library
+from sidecar.settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of a running sidecar."""
+
+    settings: Settings
+    token: str
+    database: Database
+    events: Events
+    library: Library
+
+
+def get_state(connection: HTTPConnection) -> State:
+    """FastAPI dependency: the running sidecar's parts."""
+    return cast(State, connection.app.state.sidecar)
