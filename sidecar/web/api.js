@@ -1,0 +1,94 @@
+// Requests to the sidecar. Addresses are relative to the page, so that it works at / and below a host's sub-path.
+
+/** @typedef {import("./types.js").Lora} Lora */
+/** @typedef {import("./types.js").Detail} Detail */
+
+/** What the sidecar answered instead of a result; `status` 0 means that it could not be reached. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Hears "unauthorized", "unreachable" and "reachable" about every request. */
+export const link = new EventTarget();
+
+/** The absolute address of a path below the page's folder. */
+export const address = (/** @type {string} */ path) => new URL(path, document.baseURI);
+
+/**
+ * @param {string} method
+ * @param {string} path below api/v1/, with its query
+ * @param {{body?: unknown, signal?: AbortSignal, token?: string}} [options]
+ * @returns {Promise<any>} the parsed answer, null when it has no body
+ * @throws {ApiError}
+ */
+export async function request(method, path, { body, signal, token } = {}) {
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (token) headers["Authorization"] = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(address(`api/v1/${path}`), {
+      method,
+      headers,
+      signal: signal ?? null,
+      body: body === undefined ? null : JSON.stringify(body),
+      credentials: "same-origin",
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    link.dispatchEvent(new Event("unreachable"));
+    throw new ApiError(0, "unreachable", "LoRA Manager does not answer. It may be restarting.");
+  }
+  if (response.status === 502 || response.status === 504) link.dispatchEvent(new Event("unreachable"));
+  else link.dispatchEvent(new Event("reachable"));
+  if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
+  const told = await response.json().then((answer) => answer?.error, () => null);
+  if (response.status === 401) link.dispatchEvent(new Event("unauthorized"));
+  throw new ApiError(response.status, told?.code ?? "error", told?.message ?? `The sidecar answered ${response.status}.`);
+}
+
+/** @returns {Promise<import("./types.js").LoraList>} */
+export const listLoras = (/** @type {URLSearchParams} */ query, /** @type {AbortSignal} */ signal) =>
+  request("GET", `loras?${query}`, { signal });
+
+/** @returns {Promise<Detail>} */
+export const readLora = (/** @type {number} */ id, /** @type {AbortSignal=} */ signal) =>
+  request("GET", `loras/${id}`, signal ? { signal } : {});
+
+/** @returns {Promise<Detail>} */
+export const editLora = (/** @type {number} */ id, /** @type {Record<string, unknown>} */ change) =>
+  request("PATCH", `loras/${id}`, { body: change });
+
+/** @returns {Promise<{items: import("./types.js").Generation[], total: number}>} */
+export const readHistory = (/** @type {number} */ id, /** @type {AbortSignal} */ signal) =>
+  request("GET", `loras/${id}/history?limit=5`, { signal });
+
+/** @returns {Promise<import("./types.js").Health>} */
+export const readHealth = () => request("GET", "health");
+
+/** @returns {Promise<import("./types.js").LibraryStatus>} */
+export const readStatus = () => request("GET", "library/status");
+
+export const startScan = () => request("POST", "library/scan", { body: {} });
+
+export const pauseHashing = (/** @type {boolean} */ paused) => request("POST", "library/hashing", { body: { paused } });
+
+export const addFolder = (/** @type {string} */ path) => request("POST", "library/folders", { body: { add: [path] } });
+
+export const signIn = (/** @type {string} */ token) => request("POST", "session", { body: {}, token });
+
+/** The thumbnail of a LoRA's preview, or with `original` the file itself. */
+export function previewUrl(/** @type {Lora} */ lora, original = false) {
+  const version = encodeURIComponent(lora.preview?.v ?? "");
+  return address(`api/v1/loras/${lora.id}/preview?v=${version}${original ? "&original=1" : ""}`).href;
+}

@@ -1,0 +1,145 @@
+// One card of the grid: built once, then shown with one LoRA after another as rows are reused.
+import { mainAction } from "./actions.js";
+import { previewUrl } from "./api.js";
+import { bridge } from "./bridge.js";
+import { h } from "./dom.js";
+import { hue, initials, titleOf, weight } from "./format.js";
+import { icon } from "./icons.js";
+
+/** @typedef {import("./types.js").Lora} Lora */
+
+/** @type {Record<string, string>} */
+export const STATE_NAMES = { broken: "Broken", unreadable: "Unreadable", missing: "Missing", legacy: "Legacy" };
+
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Card {
+  constructor() {
+    /** @type {Lora|null} */
+    this.lora = null;
+    this.index = -1;
+    this.shownPreview = "";
+    this.image = h("img", { alt: "", decoding: "async", draggable: false, onload: () => this.image.classList.add("ready") });
+    /** @type {HTMLVideoElement|null} */
+    this.video = null;
+    this.letters = h("span", { class: "letters" });
+    this.action = h("span", { class: "do" });
+    this.state = h("span", { class: "state", hidden: true });
+    this.marker = h("span", { class: "marker", hidden: true });
+    this.preview = h("div", { class: "preview" }, this.letters, this.image, this.state, this.marker, this.action);
+    this.star = h("button", { class: "star", type: "button", tabIndex: -1 }, icon("star"));
+    this.title = h("div", { class: "title" });
+    this.base = h("span", { class: "base" });
+    this.tags = h("span", { class: "tags" });
+    this.info = h("button", { class: "info", type: "button", tabIndex: -1, title: "Details (i)" }, icon("info"));
+    this.caption = h("div", { class: "caption" }, this.title, h("div", { class: "sub" }, this.base, this.tags), this.info);
+    this.element = h("div", { class: "card", role: "gridcell", tabIndex: -1 }, this.preview, this.star, this.caption);
+    this.element.addEventListener("pointerenter", () => this.#play());
+    this.element.addEventListener("pointerleave", () => this.video?.pause());
+  }
+
+  /**
+   * @param {number} index place in the list
+   * @param {Lora|undefined} lora undefined: not loaded yet
+   * @param {boolean} images false while scrolling fast: previews come when it settles
+   */
+  show(index, lora, images) {
+    this.index = index;
+    const { element } = this;
+    element.dataset["index"] = String(index);
+    if (!lora) {
+      this.lora = null;
+      element.classList.add("loading");
+      element.removeAttribute("data-id");
+      element.setAttribute("aria-label", "Loading");
+      this.title.textContent = this.base.textContent = this.tags.textContent = this.letters.textContent = "";
+      this.#clearPreview();
+      return;
+    }
+    const other = this.lora?.id !== lora.id;
+    this.lora = lora;
+    element.classList.remove("loading");
+    element.dataset["id"] = String(lora.id);
+    const title = titleOf(lora);
+    this.title.textContent = title;
+    this.title.title = lora.name;
+    this.base.textContent = lora.base_model;
+    const degrees = hue(lora.base_model);
+    this.base.style.setProperty("--hue", String(Math.max(0, degrees)));
+    this.base.classList.toggle("grey", degrees < 0);
+    this.tags.textContent = lora.tags.slice(0, 6).join(" · ");
+    this.star.classList.toggle("on", lora.favorite);
+    this.star.setAttribute("aria-pressed", String(lora.favorite));
+    this.star.setAttribute("aria-label", lora.favorite ? `Remove ${title} from favourites` : `Add ${title} to favourites`);
+    this.info.setAttribute("aria-label", `Details of ${title}`);
+    const problem = lora.state !== "ok";
+    this.state.hidden = !problem;
+    if (problem) {
+      this.state.className = `state ${lora.state}`;
+      this.state.replaceChildren(icon(lora.state === "missing" ? "gone" : "warn"), STATE_NAMES[lora.state] ?? lora.state);
+    }
+    if (other) this.letters.textContent = lora.preview ? "" : initials(title);
+    this.letters.style.setProperty("--hue", String(Math.max(0, degrees)));
+    this.letters.classList.toggle("grey", degrees < 0);
+    this.#showPreview(lora, images);
+    this.mark();
+  }
+
+  /** Bring the parts up to date that depend on the prompt. */
+  mark() {
+    const { lora } = this;
+    if (!lora) return;
+    const held = Boolean(bridge.host) && bridge.holds(lora.name);
+    this.element.classList.toggle("held", held);
+    this.marker.hidden = !held;
+    if (held) {
+      const at = bridge.loras.get(lora.name.toLowerCase());
+      this.marker.replaceChildren(icon("check"), at === null || at === undefined ? "In prompt" : weight(at));
+    }
+    const action = mainAction(lora);
+    this.action.textContent = action;
+    this.element.setAttribute("aria-label", this.#label(lora, held, action));
+  }
+
+  #label(/** @type {Lora} */ lora, /** @type {boolean} */ held, /** @type {string} */ action) {
+    const parts = [titleOf(lora), lora.base_model];
+    if (lora.favorite) parts.push("favourite");
+    if (held) parts.push("in the prompt");
+    if (lora.state !== "ok") parts.push(STATE_NAMES[lora.state] ?? lora.state);
+    parts.push(`Enter: ${action}`);
+    return parts.join(", ");
+  }
+
+  #showPreview(/** @type {Lora} */ lora, /** @type {boolean} */ images) {
+    const wanted = lora.preview ? `${lora.id}/${lora.preview.v}/${lora.preview.kind}` : "";
+    if (wanted === this.shownPreview) return;
+    this.#clearPreview();
+    if (!lora.preview || !images) return;
+    this.shownPreview = wanted;
+    if (lora.preview.kind === "image") this.image.src = previewUrl(lora);
+    else this.#showVideo(lora);
+  }
+
+  #showVideo(/** @type {Lora} */ lora) {
+    this.video = h("video", { muted: true, loop: true, playsInline: true, preload: "metadata", tabIndex: -1, "aria-hidden": "true" });
+    this.video.src = previewUrl(lora, true);
+    this.image.after(this.video);
+    this.element.classList.add("film");
+  }
+
+  #clearPreview() {
+    this.shownPreview = "";
+    this.image.classList.remove("ready");
+    this.image.removeAttribute("src");
+    if (!this.video) return;
+    this.video.removeAttribute("src");
+    this.video.load(); // lets go of the connection
+    this.video.remove();
+    this.video = null;
+    this.element.classList.remove("film");
+  }
+
+  #play() {
+    if (this.video && !calm.matches) this.video.play().catch(() => {}); // scrolled away before it began
+  }
+}

@@ -1,0 +1,68 @@
+// What stands in the grid's place when there are no cards: first load, empty library, no result, an error.
+import { bridge } from "./bridge.js";
+import { find, h } from "./dom.js";
+import { icon } from "./icons.js";
+import { library } from "./library.js";
+import { query } from "./query.js";
+import { folderForm, folderRows, rescan, status } from "./status.js";
+
+let shown = "";
+
+export function startEmpty() {
+  library.on("reset", draw);
+  library.on("error", draw);
+  library.on("status", draw);
+}
+
+function draw() {
+  const place = find("#empty");
+  const { error, total } = library;
+  const kind =
+    error && total === null ? "error" : total === null ? "loading" : total > 0 ? "" : query.narrowed ? "nothing" : status?.scanning ? "reading" : "empty";
+  place.hidden = kind === "";
+  document.body.classList.toggle("no-cards", kind !== "");
+  const folders = status ? JSON.stringify(status.folders) : "";
+  if (shown === kind + folders + query.filters.q) return;
+  shown = kind + folders + query.filters.q;
+  if (kind === "error") place.replaceChildren(...errorView());
+  else if (kind === "nothing") place.replaceChildren(...nothingView());
+  else if (kind === "empty") place.replaceChildren(...emptyView());
+  else if (kind === "reading") place.replaceChildren(icon("folder"), h("h2", null, "Reading your LoRAs"), h("p", null, "The first ones appear in a moment."));
+  else if (kind === "") place.replaceChildren();
+}
+
+function errorView() {
+  const text = library.error?.status === 0 ? "LoRA Manager does not answer" : "The list could not be loaded";
+  const why = library.error?.status === 0 ? "It may be starting or restarting. This page goes on by itself as soon as it is back." : (library.error?.message ?? "");
+  return [
+    icon("warn"),
+    h("h2", null, text),
+    h("p", null, why),
+    h("button", { class: "small-button", type: "button", onclick: () => void library.reload() }, icon("refresh"), "Try again"),
+  ];
+}
+
+function nothingView() {
+  const { q } = query.filters;
+  const parts = [icon("search"), h("h2", null, q ? `Nothing found for “${q}”` : "No LoRA has all of these")];
+  parts.push(h("p", null, query.active ? "The filters may be too narrow." : "Search looks at names, titles, tags, trigger words, notes and descriptions."));
+  const actions = h("div", { class: "empty-actions" });
+  if (query.active) actions.append(h("button", { class: "small-button", type: "button", onclick: () => query.clear() }, "Clear all filters"));
+  if (q) actions.append(h("button", { class: "small-button", type: "button", onclick: () => query.set({ q: "" }) }, "Clear the search"));
+  return [...parts, actions];
+}
+
+function emptyView() {
+  const how = bridge.host
+    ? "Add a folder here, or in the host's settings under LoRA Manager."
+    : "Add a folder here, or start with --loras followed by a folder.";
+  return [
+    icon("image"),
+    h("h2", null, "No LoRAs yet"),
+    h("p", null, status?.folders?.length ? "These folders were looked in:" : "No folder has been given to look in."),
+    ...(status?.folders?.length ? [h("div", { class: "empty-folders" }, ...folderRows(status))] : []),
+    h("p", { class: "hint" }, how),
+    folderForm(),
+    h("button", { class: "quiet", type: "button", onclick: () => void rescan() }, icon("refresh"), "Look again"),
+  ];
+}

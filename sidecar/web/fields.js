@@ -1,0 +1,194 @@
+// The parts of the drawer that can be edited: title, weight, trigger words, tags and notes.
+import { useWords } from "./actions.js";
+import { bridge } from "./bridge.js";
+import { h } from "./dom.js";
+import { Field, isEditing, savesText } from "./edit.js";
+import { weight as shown } from "./format.js";
+import { icon } from "./icons.js";
+import { library } from "./library.js";
+
+/** @typedef {import("./types.js").Detail} Detail */
+/** @typedef {{element: HTMLElement, update: (detail: Detail) => void}} Part */
+/** @typedef {(detail: Detail) => void} Saved */
+
+/** @returns {Part} */
+export function titleField(/** @type {Saved} */ saved) {
+  const field = new Field("Title", "title", saved);
+  const box = h("input", { class: "title-box", "aria-label": "Title", maxLength: 300, autocomplete: "off", spellcheck: false });
+  let now = "";
+  let stem = "";
+  savesText(box, { read: () => now, save: (text) => ((now = text || stem), (box.value = now), void field.save(text || null)) });
+  field.body.append(box);
+  return {
+    element: field.element,
+    update(detail) {
+      field.update(detail);
+      stem = detail.name;
+      now = detail.title || detail.name;
+      if (!isEditing(box)) box.value = now;
+    },
+  };
+}
+
+/** @returns {Part} */
+export function weightField(/** @type {Saved} */ saved) {
+  const field = new Field("Weight", "weight", saved);
+  const box = h("input", { class: "weight-box", type: "number", step: 0.05, min: -10, max: 10, placeholder: "1", "aria-label": "Preferred weight" });
+  let now = "";
+  savesText(box, {
+    read: () => now,
+    save: (text) => {
+      if (!box.validity.valid && box.validity.badInput) return;
+      now = text;
+      void field.save(text === "" ? null : Number(text));
+    },
+    pause: 600,
+  });
+  field.body.append(box, h("span", { class: "hint" }, "goes into the prompt"));
+  return {
+    element: field.element,
+    update(detail) {
+      field.update(detail);
+      now = detail.weight === null ? "" : shown(detail.weight);
+      if (!isEditing(box)) box.value = now;
+    },
+  };
+}
+
+/** @returns {Part} */
+export function wordsField(/** @type {Saved} */ saved) {
+  const field = new Field("Trigger words", "trigger_words", saved);
+  const list = h("div", { class: "words" });
+  const box = h("textarea", { class: "grows", rows: 2, "aria-label": "Trigger words, one a line", placeholder: "One trigger word or phrase a line" });
+  const edit = h("button", { class: "quiet", type: "button", "aria-label": "Edit trigger words" }, icon("edit"), "Edit");
+  /** @type {string[]} */
+  let now = [];
+  const draw = () => {
+    const buttons = now.map((words) => {
+      const there = Boolean(bridge.host) && bridge.says(words);
+      const label = bridge.host ? (there ? "Take out of the prompt" : "Add to the prompt") : "Copy";
+      const button = h("button", { class: there ? "word on" : "word", type: "button", title: label, onclick: () => useWords(words) });
+      button.append(icon(bridge.host ? (there ? "check" : "plus") : "copy"), words);
+      return button;
+    });
+    list.replaceChildren(...buttons);
+    if (!now.length) list.append(h("span", { class: "hint" }, "None known."));
+  };
+  const close = () => {
+    box.hidden = true;
+    list.hidden = edit.hidden = false;
+  };
+  savesText(box, {
+    read: () => now.join("\n"),
+    save: (text) => {
+      now = text.split("\n").map((line) => line.trim()).filter(Boolean);
+      draw();
+      void field.save(now);
+    },
+  });
+  box.addEventListener("blur", close);
+  edit.addEventListener("click", () => {
+    box.value = now.join("\n");
+    box.hidden = false;
+    list.hidden = edit.hidden = true;
+    box.focus();
+  });
+  box.addEventListener("keydown", (event) => event.key === "Enter" && event.ctrlKey && box.blur());
+  bridge.on("prompt", draw);
+  bridge.on("host", draw);
+  field.head.append(edit);
+  field.body.append(list, box);
+  box.hidden = true;
+  return {
+    element: field.element,
+    update(detail) {
+      field.update(detail);
+      if (isEditing(box)) return;
+      now = [...detail.trigger_words];
+      draw();
+    },
+  };
+}
+
+/** @returns {Part} */
+export function tagsField(/** @type {Saved} */ saved) {
+  const field = new Field("Tags", "tags", saved);
+  const known = h("datalist", { id: "known-tags" });
+  const box = h("input", { class: "tag-box", placeholder: "Add a tag", "aria-label": "Add a tag", autocomplete: "off", maxLength: 100 });
+  box.setAttribute("list", "known-tags");
+  const list = h("div", { class: "tag-list" });
+  /** @type {string[]} */
+  let now = [];
+  const change = (/** @type {string[]} */ tags) => {
+    now = tags;
+    draw();
+    void field.save(now);
+  };
+  const draw = () => {
+    const chips = now.map((tag) =>
+      h(
+        "span",
+        { class: "tag" },
+        h("span", null, tag),
+        h("button", { type: "button", "aria-label": `Remove tag ${tag}`, onclick: () => (change(now.filter((one) => one !== tag)), box.focus()) }, icon("close")),
+      ),
+    );
+    list.replaceChildren(...chips, box);
+  };
+  const take = () => {
+    const given = box.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+    const fresh = given.filter((tag) => !now.some((one) => one.toLowerCase() === tag.toLowerCase()));
+    box.value = "";
+    if (fresh.length) {
+      change([...now, ...fresh]);
+      box.focus();
+    }
+  };
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === ",") {
+      event.preventDefault();
+      take();
+    } else if (event.key === "Escape") {
+      event.stopPropagation();
+      box.value = "";
+      box.blur();
+    }
+  });
+  box.addEventListener("focus", () => {
+    const options = (library.facets?.tag ?? []).filter(({ value }) => !now.includes(value));
+    known.replaceChildren(...options.map(({ value }) => h("option", { value })));
+  });
+  box.addEventListener("blur", () => box.isConnected && setTimeout(() => document.activeElement !== box && box.value && take()));
+  field.body.append(list, known);
+  return {
+    element: field.element,
+    update(detail) {
+      field.update(detail);
+      if (now.join("\n") === detail.tags.join("\n") && list.childElementCount) return;
+      const typing = isEditing(box);
+      now = [...detail.tags];
+      draw();
+      if (typing) box.focus();
+    },
+  };
+}
+
+/** @returns {Part} */
+export function notesField(/** @type {Saved} */ saved) {
+  const field = new Field("Notes", "notes", saved);
+  const box = h("textarea", { class: "grows", rows: 2, "aria-label": "Notes", placeholder: "Anything worth remembering" });
+  let now = "";
+  let id = 0;
+  savesText(box, { read: () => now, save: (text) => ((now = text), void field.save(text)), pause: 1000 });
+  field.body.append(box);
+  return {
+    element: field.element,
+    update(detail) {
+      field.update(detail);
+      if (isEditing(box) && id === detail.id) return;
+      id = detail.id;
+      now = (detail.notes ?? "").trim();
+      box.value = now;
+    },
+  };
+}

@@ -1,0 +1,291 @@
+// The virtual grid: only the rows near the window exist, and they are reused. Moves by mouse, touch and keyboard.
+import { Card } from "./card.js";
+import { bridge } from "./bridge.js";
+import { h } from "./dom.js";
+import { library } from "./library.js";
+
+/** @typedef {import("./types.js").Lora} Lora */
+/** @typedef {"small"|"medium"|"large"} Density */
+/** @typedef {{element: HTMLElement, cards: Card[], row: number}} Row */
+
+/** Narrowest card, height of the preview to its width, height of the caption: in CSS pixels. */
+const SIZES = {
+  small: { min: 116, phone: 100, ratio: 1.15, caption: 42 },
+  medium: { min: 172, phone: 150, ratio: 1.25, caption: 58 },
+  large: { min: 264, phone: 320, ratio: 1.2, caption: 62 },
+};
+const ROWS_BEYOND = 1;
+
+/** Emits on the element: "main", "details" and "favorite", with the LoRA as detail. */
+export class LoraGrid extends HTMLElement {
+  constructor() {
+    super();
+    /** @type {Density} */
+    this.density = "medium";
+    this.columns = 1;
+    this.rowHeight = 1;
+    this.gap = 12;
+    this.active = 0;
+    /** @type {Map<number, Row>} */
+    this.rows = new Map();
+    /** @type {Row[]} */
+    this.spare = [];
+    this.space = h("div", { class: "space", role: "presentation" });
+    this.lastTop = 0;
+    this.frame = 0;
+    this.settle = 0;
+    this.fast = false;
+    this.lastUse = 0;
+  }
+
+  connectedCallback() {
+    this.setAttribute("role", "grid");
+    this.setAttribute("aria-label", "LoRAs");
+    this.append(this.space);
+    this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.addEventListener("click", (event) => this.#clicked(event));
+    this.addEventListener("keydown", (event) => this.#pressed(event));
+    this.addEventListener("mousedown", (event) => this.#pointed(event));
+    this.addEventListener("pointermove", () => (this.lastUse = performance.now()), { passive: true });
+    this.addEventListener("focusin", (event) => this.#focused(event));
+    new ResizeObserver(() => this.layout()).observe(this);
+    library.on("reset", ({ keepPlace }) => this.#reset(keepPlace));
+    library.on("loaded", () => this.#sized());
+    library.on("item", (lora) => this.#eachCard((card) => card.lora?.id === lora.id && card.show(card.index, lora, true)));
+    library.on("slow", (slow) => this.classList.toggle("slow", slow));
+    library.mayMove = () => this.scrollTop < 4 && performance.now() - this.lastUse > 1500;
+    const mark = () => this.#eachCard((card) => card.mark());
+    bridge.on("prompt", mark);
+    bridge.on("host", mark);
+  }
+
+  setDensity(/** @type {Density} */ density) {
+    this.density = density;
+    this.dataset["density"] = density;
+    this.layout(true);
+  }
+
+  /** Columns and row height for the present width; what was at the top (or is focused) stays where it is. */
+  layout(force = false) {
+    const style = getComputedStyle(this);
+    const width = this.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    if (width <= 0) return;
+    const size = SIZES[this.density];
+    this.gap = width < 520 ? 8 : 12;
+    const least = width < 520 ? size.phone : size.min;
+    const columns = Math.max(1, Math.floor((width + this.gap) / (least + this.gap)));
+    const cardWidth = (width - this.gap * (columns - 1)) / columns;
+    const previewHeight = Math.round(cardWidth * size.ratio);
+    const rowHeight = previewHeight + size.caption + this.gap;
+    const changed = columns !== this.columns || rowHeight !== this.rowHeight;
+    if (changed || force) {
+      const anchor = this.#anchor();
+      this.columns = columns;
+      this.rowHeight = rowHeight;
+      this.style.setProperty("--columns", String(columns));
+      this.style.setProperty("--gap", `${this.gap}px`);
+      this.style.setProperty("--preview", `${previewHeight}px`);
+      this.setAttribute("aria-colcount", String(columns));
+      this.#forget();
+      this.#setHeight();
+      this.scrollTop = Math.floor(anchor.index / columns) * rowHeight - anchor.offset;
+    }
+    this.render();
+  }
+
+  /** Put a LoRA into view and make it the one the keyboard acts on. */
+  activate(/** @type {number} */ index, { focus = true } = {}) {
+    const total = library.total ?? 0;
+    if (!total) return;
+    this.active = Math.max(0, Math.min(total - 1, index));
+    const top = Math.floor(this.active / this.columns) * this.rowHeight;
+    const inner = this.clientHeight - 24;
+    if (top < this.scrollTop) this.scrollTop = top;
+    else if (top + this.rowHeight > this.scrollTop + inner) this.scrollTop = top + this.rowHeight - inner;
+    this.render();
+    if (focus) this.cardAt(this.active)?.element.focus({ preventScroll: true });
+  }
+
+  /** @returns {Card|undefined} */
+  cardAt(/** @type {number} */ index) {
+    return this.rows.get(Math.floor(index / this.columns))?.cards[index % this.columns];
+  }
+
+  render() {
+    const total = library.total ?? 0;
+    const lastRow = Math.ceil(total / this.columns) - 1;
+    const first = Math.max(0, Math.floor(this.scrollTop / this.rowHeight) - ROWS_BEYOND);
+    const last = Math.min(lastRow, Math.floor((this.scrollTop + this.clientHeight) / this.rowHeight) + ROWS_BEYOND);
+    const pinned = this.contains(document.activeElement) ? Math.floor(this.active / this.columns) : -1;
+    for (const [row, node] of this.rows) {
+      if ((row < first || row > last) && (row !== pinned || row > lastRow)) {
+        this.rows.delete(row);
+        this.spare.push(node);
+      }
+    }
+    for (let row = first; row <= last; row += 1) if (!this.rows.has(row)) this.#place(row);
+    for (const node of this.spare) node.element.hidden = true;
+    this.#eachRow((node) => this.#fill(node, total));
+    if (total && !this.fast) library.ensure(first * this.columns, Math.min(total - 1, (last + 1) * this.columns - 1));
+  }
+
+  #place(/** @type {number} */ row) {
+    const node = this.spare.pop() ?? this.#makeRow();
+    node.row = row;
+    node.element.hidden = false;
+    node.element.style.transform = `translateY(${row * this.rowHeight}px)`;
+    node.element.setAttribute("aria-rowindex", String(row + 1));
+    this.rows.set(row, node);
+  }
+
+  /** @returns {Row} */
+  #makeRow() {
+    const cards = Array.from({ length: this.columns }, () => new Card());
+    cards.forEach((card, at) => card.element.setAttribute("aria-colindex", String(at + 1)));
+    const element = h("div", { class: "row", role: "row" }, ...cards.map((card) => card.element));
+    this.space.append(element);
+    return { element, cards, row: -1 };
+  }
+
+  #fill(/** @type {Row} */ node, /** @type {number} */ total) {
+    for (const [at, card] of node.cards.entries()) {
+      const index = node.row * this.columns + at;
+      const lora = library.get(index);
+      const outside = index >= total;
+      if (card.element.hidden !== outside) card.element.hidden = outside;
+      const tab = index === this.active ? 0 : -1;
+      if (card.element.tabIndex !== tab) card.element.tabIndex = tab;
+      if (card.index !== index || card.lora !== (lora ?? null) || !lora || (!this.fast && lora.preview && !card.shownPreview)) {
+        card.show(index, lora, !this.fast);
+      }
+    }
+  }
+
+  #scrolled() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      const moved = Math.abs(this.scrollTop - this.lastTop);
+      this.lastTop = this.scrollTop;
+      this.fast = moved > this.clientHeight * 0.75;
+      clearTimeout(this.settle);
+      if (this.fast) this.settle = window.setTimeout(() => ((this.fast = false), this.render()), 80);
+      this.render();
+    });
+  }
+
+  #reset(/** @type {boolean} */ keepPlace) {
+    if (!keepPlace) {
+      this.scrollTop = 0;
+      this.active = 0;
+    }
+    this.#sized();
+  }
+
+  #sized() {
+    const total = library.total ?? 0;
+    this.active = Math.max(0, Math.min(this.active, total - 1));
+    this.#setHeight();
+    this.render();
+  }
+
+  #setHeight() {
+    const rows = Math.ceil((library.total ?? 0) / this.columns);
+    this.setAttribute("aria-rowcount", String(rows));
+    this.space.style.height = `${Math.max(0, rows * this.rowHeight)}px`;
+  }
+
+  /** The LoRA to hold on to when the layout changes, and how far below the window's top it is. */
+  #anchor() {
+    const focusedRow = Math.floor(this.active / this.columns);
+    const offset = focusedRow * this.rowHeight - this.scrollTop;
+    if (this.contains(document.activeElement) && offset > -this.rowHeight && offset < this.clientHeight) {
+      return { index: this.active, offset: Math.max(0, offset) };
+    }
+    const row = Math.floor(this.scrollTop / this.rowHeight);
+    return { index: row * this.columns, offset: row * this.rowHeight - this.scrollTop };
+  }
+
+  #forget() {
+    const focused = this.contains(document.activeElement);
+    this.space.replaceChildren();
+    this.rows.clear();
+    this.spare = [];
+    if (focused) queueMicrotask(() => this.cardAt(this.active)?.element.focus({ preventScroll: true }));
+  }
+
+  #eachRow(/** @type {(row: Row) => void} */ call) {
+    for (const row of this.rows.values()) call(row);
+  }
+
+  #eachCard(/** @type {(card: Card) => void} */ call) {
+    this.#eachRow((row) => row.cards.forEach(call));
+  }
+
+  /** @returns {Lora|undefined} */
+  #loraOf(/** @type {EventTarget|null} */ target) {
+    const card = target instanceof Element ? target.closest(".card") : null;
+    return card instanceof HTMLElement ? library.get(Number(card.dataset["index"])) : undefined;
+  }
+
+  #tell(/** @type {string} */ type, /** @type {Lora|undefined} */ lora) {
+    if (lora) this.dispatchEvent(new CustomEvent(type, { detail: lora }));
+  }
+
+  #focused(/** @type {FocusEvent} */ event) {
+    const card = event.target instanceof Element ? event.target.closest(".card") : null;
+    if (!(card instanceof HTMLElement)) return;
+    const before = this.cardAt(this.active);
+    if (before) before.element.tabIndex = -1;
+    card.tabIndex = 0;
+    this.active = Number(card.dataset["index"]);
+    this.#tell("active", library.get(this.active));
+  }
+
+  /** The keyboard's place follows the mouse, but stays on the card: its small buttons never hold the focus. */
+  #pointed(/** @type {MouseEvent} */ event) {
+    if (!(event.target instanceof Element) || !event.target.closest("button")) return;
+    event.preventDefault();
+    const card = event.target.closest(".card");
+    if (card instanceof HTMLElement) card.focus({ preventScroll: true });
+  }
+
+  #clicked(/** @type {MouseEvent} */ event) {
+    const lora = this.#loraOf(event.target);
+    if (!lora || !(event.target instanceof Element)) return;
+    if (event.target.closest(".star")) this.#tell("favorite", lora);
+    else if (event.target.closest(".caption")) this.#tell("details", lora);
+    else this.#tell("main", lora);
+  }
+
+  #pressed(/** @type {KeyboardEvent} */ event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(1, Math.floor(this.clientHeight / this.rowHeight)) * this.columns;
+    /** @type {Record<string, number>} */
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page };
+    this.lastUse = performance.now();
+    const step = steps[event.key];
+    if (step !== undefined) this.#step(step);
+    else if (event.key === "Home") this.activate(0);
+    else if (event.key === "End") this.activate((library.total ?? 1) - 1);
+    else if (event.key === "Enter") this.#tell("main", library.get(this.active));
+    else if (event.key === " " || event.key === "i") this.#tell("details", library.get(this.active));
+    else if (event.key === "f") this.#tell("favorite", library.get(this.active));
+    else return;
+    event.preventDefault();
+  }
+
+  /** A step past the first or last row stays in its column. */
+  #step(/** @type {number} */ by) {
+    const total = library.total ?? 0;
+    const to = this.active + by;
+    if (Math.abs(by) > 1 && to < 0) return this.activate(Math.abs(by) > this.columns ? this.active % this.columns : this.active);
+    if (Math.abs(by) > 1 && to >= total) {
+      const sameRow = Math.floor(this.active / this.columns) === Math.floor((total - 1) / this.columns);
+      return this.activate(sameRow ? this.active : total - 1);
+    }
+    return this.activate(to);
+  }
+}
+
+customElements.define("lora-grid", LoraGrid);

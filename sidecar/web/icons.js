@@ -1,0 +1,58 @@
+// The symbol sheet: every icon of the page as 16×16 line art, drawn in the text's colour.
+
+const SHAPES = {
+  search: '<circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 3 3"/>',
+  star: '<path d="m8 1.9 1.9 3.9 4.3.6-3.1 3 .7 4.3L8 11.7l-3.8 2 .7-4.3-3.1-3 4.3-.6z"/>',
+  info: '<circle cx="8" cy="8" r="6"/><path d="M8 7.3v3.6M8 5.1v.1"/>',
+  close: '<path d="m4 4 8 8M12 4l-8 8"/>',
+  plus: '<path d="M8 3v10M3 8h10"/>',
+  minus: '<path d="M3 8h10"/>',
+  check: '<path d="m3 8.5 3.2 3.2L13 4.8"/>',
+  copy: '<rect x="5.5" y="5.5" width="8" height="8" rx="1.5"/><path d="M10.5 5.5V4A1.5 1.5 0 0 0 9 2.5H4A1.5 1.5 0 0 0 2.5 4v5A1.5 1.5 0 0 0 4 10.5h1.5"/>',
+  filter: '<path d="M2 4h12M4.5 8h7M6.5 12h3"/>',
+  sort: '<path d="M5 3v10m0 0L2.5 10.5M5 13l2.5-2.5M11 13V3m0 0L8.5 5.5M11 3l2.5 2.5"/>',
+  down: '<path d="m4 6 4 4 4-4"/>',
+  right: '<path d="m6 4 4 4-4 4"/>',
+  left: '<path d="m10 4-4 4 4 4"/>',
+  folder: '<path d="M2 4.5A1.5 1.5 0 0 1 3.5 3h2.7l1.6 1.8h4.7A1.5 1.5 0 0 1 14 6.3v5.2a1.5 1.5 0 0 1-1.5 1.5h-9A1.5 1.5 0 0 1 2 11.5z"/>',
+  tag: '<path d="M2.5 3.5v4L8.6 13.6a1.4 1.4 0 0 0 2 0l3-3a1.4 1.4 0 0 0 0-2L7.5 2.5h-4a1 1 0 0 0-1 1z"/><path d="M5.4 5.4v.1"/>',
+  warn: '<path d="M8 2.2 14.4 13H1.6z"/><path d="M8 6.4v3.2M8 11.4v.1"/>',
+  gone: '<circle cx="8" cy="8" r="6"/><path d="m3.8 3.8 8.4 8.4"/>',
+  external: '<path d="M9.5 2.5h4v4M13.5 2.5 7.5 8.5M11.5 9v3a1.5 1.5 0 0 1-1.5 1.5H4A1.5 1.5 0 0 1 2.5 12V6A1.5 1.5 0 0 1 4 4.5h3"/>',
+  refresh: '<path d="M13.5 8a5.5 5.5 0 1 1-1.7-4M13.5 2v3h-3"/>',
+  pause: '<path d="M5.5 3.5v9M10.5 3.5v9"/>',
+  play: '<path d="M5 3.2v9.6L12.8 8z"/>',
+  undo: '<path d="M3 6.5h6.5a3.5 3.5 0 0 1 0 7H6M3 6.5l3-3M3 6.5l3 3"/>',
+  keyboard: '<rect x="1.5" y="4" width="13" height="8" rx="1.5"/><path d="M4.3 6.7v.1M6.8 6.7v.1M9.2 6.7v.1M11.7 6.7v.1M5.5 9.5h5"/>',
+  pulse: '<path d="M1.5 8h3l1.8-4.5 3 9L11.2 8h3.3"/>',
+  small: '<path d="M2.5 2.5h2.6v2.6H2.5zM6.7 2.5h2.6v2.6H6.7zM10.9 2.5h2.6v2.6h-2.6zM2.5 6.7h2.6v2.6H2.5zM6.7 6.7h2.6v2.6H6.7zM10.9 6.7h2.6v2.6h-2.6zM2.5 10.9h2.6v2.6H2.5zM6.7 10.9h2.6v2.6H6.7zM10.9 10.9h2.6v2.6h-2.6z"/>',
+  medium: '<path d="M2.5 2.5h4.4v4.4H2.5zM9.1 2.5h4.4v4.4H9.1zM2.5 9.1h4.4v4.4H2.5zM9.1 9.1h4.4v4.4H9.1z"/>',
+  large: '<rect x="2.5" y="2.5" width="11" height="11" rx="1"/>',
+  edit: '<path d="m2.5 13.5.7-3 7.6-7.6a1.4 1.4 0 0 1 2 0l.3.3a1.4 1.4 0 0 1 0 2l-7.6 7.6z"/>',
+  image: '<rect x="2" y="2.5" width="12" height="11" rx="1.5"/><circle cx="5.6" cy="6" r="1.1"/><path d="m3 12.5 3.7-3.6 2.2 2 2.3-2.6 2.8 3"/>',
+  more: '<path d="M3.5 8v.1M8 8v.1M12.5 8v.1"/>',
+  key: '<circle cx="5.2" cy="10.8" r="2.7"/><path d="m7.2 8.8 6-6M11 5l1.8 1.8"/>',
+};
+
+/** @typedef {keyof typeof SHAPES} IconName */
+
+/** @type {Map<string, SVGSVGElement>} */
+const drawn = new Map();
+
+/**
+ * A fresh copy of an icon; hidden from screen readers, since the control around it carries the label.
+ * @param {IconName} name
+ * @returns {SVGSVGElement}
+ */
+export function icon(name) {
+  let sheet = drawn.get(name);
+  if (!sheet) {
+    const template = document.createElement("template");
+    template.innerHTML =
+      '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.4" ' +
+      `stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">${SHAPES[name]}</svg>`;
+    sheet = /** @type {SVGSVGElement} */ (template.content.firstElementChild);
+    drawn.set(name, sheet);
+  }
+  return /** @type {SVGSVGElement} */ (sheet.cloneNode(true));
+}

@@ -1,0 +1,159 @@
+// The bar above the grid: search, order, card size, what is shown, and the filters that are on.
+import { find, h, debounce } from "./dom.js";
+import { count, plural } from "./format.js";
+import { icon } from "./icons.js";
+import { library } from "./library.js";
+import { STATE_NAMES } from "./card.js";
+import { LISTS, query } from "./query.js";
+
+const ORDERS = /** @type {[string, string][]} */ ([
+  ["-added", "Newest first"],
+  ["-modified", "Last modified"],
+  ["-used", "Most used"],
+  ["-name", "Name, Z to A"],
+  ["-size", "Largest first"],
+  ["size", "Smallest first"],
+  ["random", "Random"],
+]);
+const DENSITY_KEY = "lora-manager.density";
+
+/** @param {import("./grid.js").LoraGrid} grid */
+export function startToolbar(grid) {
+  startSearch(grid);
+  startOrder();
+  startDensity(grid);
+  query.on("change", drawChips);
+  library.on("reset", drawCounts);
+  library.on("loaded", drawCounts);
+  library.on("error", drawCounts);
+  library.on("stale", (stale) => (find("#stale").hidden = !stale));
+  find("#stale").addEventListener("click", () => void library.reload({ keepPlace: true }));
+  drawChips();
+}
+
+/** The size of the whole library, for "12 of 50,000". */
+let whole = /** @type {number|null} */ (null);
+
+export function setWhole(/** @type {number} */ loras) {
+  whole = loras;
+  drawCounts();
+}
+
+function drawCounts() {
+  const place = find("#count");
+  const { total } = library;
+  if (!query.narrowed && total !== null) whole = total;
+  if (total === null) place.textContent = "";
+  else if (query.narrowed && whole !== null) place.textContent = `${count(total)} of ${count(whole)}`;
+  else place.textContent = plural(total, "LoRA");
+  const corrected = find("#corrected");
+  corrected.hidden = !library.corrected || total === null;
+  if (library.corrected) corrected.replaceChildren("Showing results for ", h("strong", null, library.corrected));
+}
+
+function startSearch(/** @type {import("./grid.js").LoraGrid} */ grid) {
+  /** @type {HTMLInputElement} */
+  const box = find("#search");
+  let session = false; // one entry in the history for one search, however many letters it has
+  const search = debounce(() => {
+    query.set({ q: box.value.trim() }, { replace: session });
+    session = true;
+  }, 80);
+  box.addEventListener("input", search);
+  box.addEventListener("blur", () => (session = false));
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "Enter") {
+      event.preventDefault();
+      grid.activate(event.key === "Enter" ? 0 : grid.active);
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      if (box.value) {
+        box.value = "";
+        search();
+      } else grid.activate(grid.active);
+    }
+  });
+  find("#clear-search").addEventListener("click", () => {
+    query.set({ q: "" });
+    box.focus();
+  });
+  const take = () => {
+    if (document.activeElement !== box || box.value.trim() !== query.filters.q) {
+      if (box.value.trim() !== query.filters.q) box.value = query.filters.q;
+    }
+    find("#clear-search").hidden = box.value === "";
+  };
+  query.on("change", take);
+  box.addEventListener("input", () => (find("#clear-search").hidden = box.value === ""));
+  take();
+}
+
+function startOrder() {
+  /** @type {HTMLSelectElement} */
+  const menu = find("#sort");
+  const first = h("option", { value: "" });
+  const byName = h("option", { value: "name" }, "Name");
+  menu.append(first, byName, ...ORDERS.map(([value, label]) => h("option", { value }, label)));
+  const shuffle = find("#shuffle");
+  const take = () => {
+    const searching = query.filters.q !== "";
+    first.textContent = searching ? "Best match" : "Name";
+    byName.hidden = !searching;
+    menu.value = !searching && query.filters.sort === "name" ? "" : query.filters.sort;
+    shuffle.hidden = query.filters.sort !== "random";
+  };
+  const seed = () => String(Math.floor(Math.random() * 1e9));
+  menu.addEventListener("change", () => query.set({ sort: menu.value, seed: menu.value === "random" ? seed() : "" }));
+  shuffle.addEventListener("click", () => query.set({ seed: seed() }));
+  query.on("change", take);
+  take();
+}
+
+function startDensity(/** @type {import("./grid.js").LoraGrid} */ grid) {
+  const sizes = /** @type {import("./grid.js").Density[]} */ (["small", "medium", "large"]);
+  const group = find("#density");
+  const show = (/** @type {import("./grid.js").Density} */ size) => {
+    grid.setDensity(size);
+    for (const button of group.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === size));
+  };
+  for (const size of sizes) {
+    const label = `${size[0]?.toUpperCase()}${size.slice(1)} cards`;
+    const button = h("button", { class: "icon-button", type: "button", value: size, title: label, "aria-label": label }, icon(size));
+    button.addEventListener("click", () => {
+      show(size);
+      localStorage.setItem(DENSITY_KEY, size);
+    });
+    group.append(button);
+  }
+  const kept = sizes.find((size) => size === localStorage.getItem(DENSITY_KEY));
+  show(kept ?? "medium");
+}
+
+function drawChips() {
+  const { filters } = query;
+  const chips = [];
+  if (filters.favorite) chips.push(chip("Favourites", () => query.set({ favorite: false })));
+  for (const list of LISTS) {
+    for (const value of filters[list]) {
+      const text = list === "state" ? (STATE_NAMES[value] ?? value) : list === "folder" ? (value.split("/").pop() ?? value) : value;
+      chips.push(chip(text, () => query.toggle(list, value), list === "not_tag", value));
+    }
+  }
+  if (chips.length > 1) chips.push(h("button", { class: "quiet", type: "button", onclick: () => query.clear() }, "Clear all"));
+  find("#chips").replaceChildren(...chips);
+  const badge = find("#filter-count");
+  badge.textContent = String(query.active);
+  badge.hidden = query.active === 0;
+}
+
+/** @param {string} text @param {() => void} remove @param {boolean} [not] @param {string} [title] */
+function chip(text, remove, not = false, title = text) {
+  return h(
+    "button",
+    { class: not ? "chip not" : "chip", type: "button", title, "aria-label": `Remove filter ${not ? "not " : ""}${text}`, onclick: remove },
+    not && h("span", { class: "not-word" }, "not"),
+    h("span", { class: "chip-text" }, text),
+    icon("close"),
+  );
+}

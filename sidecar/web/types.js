@@ -1,0 +1,114 @@
+// The shapes that travel between the page's modules and the HTTP API. Types only: nothing loads this file at run time.
+
+/**
+ * @typedef {"ok"|"broken"|"unreadable"|"missing"|"legacy"} LoraState
+ *
+ * @typedef {object} Lora
+ * @property {number} id
+ * @property {string} name the file's stem, as the host knows it
+ * @property {string|null} title
+ * @property {string} base_model
+ * @property {string[]} trigger_words
+ * @property {string[]} tags
+ * @property {boolean} favorite
+ * @property {number|null} weight preferred weight
+ * @property {number} size bytes
+ * @property {number} modified epoch seconds
+ * @property {number} added epoch seconds
+ * @property {LoraState} state
+ * @property {string} folder
+ * @property {{kind: "image"|"video", v: string}|null} preview
+ * @property {number} used
+ * @property {boolean} shadowed another file has the same stem
+ *
+ * @typedef {object} Example
+ * @property {string|null} [prompt]
+ * @property {string|null} [negative_prompt]
+ * @property {string|null} [sampler]
+ * @property {number|null} [steps]
+ * @property {number|null} [cfg]
+ * @property {number|null} [seed]
+ * @property {string|null} [size]
+ * @property {string|null} [checkpoint]
+ * @property {string|null} [url]
+ *
+ * @typedef {object} DetailOnly
+ * @property {string|null} description sanitised HTML
+ * @property {string|null} notes
+ * @property {string|null} author
+ * @property {string|null} url
+ * @property {string|null} version
+ * @property {string} path
+ * @property {Record<string, string|null>} hashes
+ * @property {boolean} hashing_pending
+ * @property {string|null} base_model_reason
+ * @property {string|null} state_reason
+ * @property {{tag: string, count: number}[]} training_tags
+ * @property {Record<string, unknown>} training
+ * @property {Record<string, string>} sources where each value came from; "user" is an edit made here
+ * @property {Example[]} examples
+ * @property {string[]} side_files
+ * @property {Record<string, unknown>} metadata
+ *
+ * @typedef {Lora & DetailOnly} Detail
+ *
+ * @typedef {{value: string, count: number}} Count
+ *
+ * @typedef {object} Facets
+ * @property {Count[]} base_model
+ * @property {Count[]} tag
+ * @property {Count[]} folder
+ * @property {Count[]} state
+ * @property {number} favorite
+ *
+ * @typedef {object} LoraList
+ * @property {Lora[]} items
+ * @property {number} total
+ * @property {string|null} [corrected]
+ * @property {Facets} [facets]
+ *
+ * @typedef {object} Hashing
+ * @property {number} pending
+ * @property {number} done
+ * @property {boolean} paused
+ * @property {number|null} [bytes_per_second]
+ *
+ * @typedef {object} Folder
+ * @property {string} path
+ * @property {boolean} online
+ * @property {number} loras
+ * @property {string|null} [message]
+ *
+ * @typedef {object} LibraryStatus
+ * @property {boolean} scanning
+ * @property {number} found
+ * @property {number} read
+ * @property {number} total
+ * @property {number} broken
+ * @property {number} seconds
+ * @property {Folder[]} folders
+ * @property {Hashing} hashing
+ *
+ * @typedef {object} Health
+ * @property {string} version
+ * @property {number} schema
+ * @property {number} loras
+ * @property {{model: string|null, pending: number}} embeddings
+ * @property {{pending: number}} hashing
+ * @property {boolean} scanning
+ * @property {string|null} host
+ * @property {string} data
+ *
+ * @typedef {object} Generation
+ * @property {number} id
+ * @property {number} created
+ * @property {string} host
+ * @property {string} prompt
+ * @property {{name: string, weight: number|null}[]} loras
+ * @property {string|null} checkpoint
+ * @property {number|null} seed
+ *
+ * @typedef {{n: number, type: string, data: any}} LiveMessage
+ */
+
+export {};
