@@ -1,0 +1,224 @@
+"""Everything that differs between hosts, by feature. No other file of the extension imports host modules.
+
+Host modules are looked up when needed and never at import: at that time some are half-made. All of them are untyped.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+
+def module(name: str) -> Any:
+    """A host module, or None where this host has none of that name."""
+    found = sys.modules.get(name)
+    if found is not None:
+        return found
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _attribute(module_name: str, *path: str) -> Any:
+    value = module(module_name)
+    for name in path:
+        value = getattr(value, name, None)
+    return value
+
+
+@lru_cache(maxsize=1)
+def kind() -> str:
+    """Which host this is, for labels and for the grammar of `<lora:…>`: sdnext, forge, reforge or a1111."""
+    if _attribute("modules.cmd_args", "parser", "description") == "SD.Next":
+        return "sdnext"
+    if importlib.util.find_spec("modules_forge") is not None:
+        return "forge" if importlib.util.find_spec("backend") is not None else "reforge"
+    return "a1111"
+
+
+def script_callbacks() -> Any:
+    return module("modules.script_callbacks")
+
+
+def has_process_callbacks() -> bool:
+    """SDNext tells of every generation by callback, Control included, where it drops the scripts of extensions."""
+    return hasattr(script_callbacks(), "on_before_process")
+
+
+def script_base() -> tuple[type, Any]:
+    """The class that scripts derive from, and its AlwaysVisible mark."""
+    scripts = module("modules.scripts") or module("modules.scripts_manager")
+    return scripts.Script, scripts.AlwaysVisible
+
+
+def command_line(name: str) -> Any:
+    """A command-line option of the host, None when it has no such option."""
+    return _attribute("modules.shared", "cmd_opts", name)
+
+
+def option(key: str, default: Any = None) -> Any:
+    """A value of the host's settings page, also before the page has been built."""
+    data = _attribute("modules.shared", "opts", "data") or {}
+    if key in data:
+        return data[key]
+    secrets = _attribute("modules.shared", "opts", "secrets")  # SDNext keeps names like *_token apart
+    return secrets[key] if isinstance(secrets, dict) and key in secrets else default
+
+
+def add_option(key: str, default: Any, label: str, section: tuple[str, str], info: str = "") -> None:
+    """Put a setting on the host's settings page; its type follows from the default."""
+    shared = module("modules.shared")
+    entry = shared.OptionInfo(default, label, section=section)
+    if info and hasattr(entry, "info"):
+        entry.info(info)
+    shared.opts.add_option(key, entry)
+
+
+def lora_folders() -> list[str]:
+    """Where this host reads LoRA files from, absolute, existing or not."""
+    named = [command_line("lora_dir") or option("lora_dir"), command_line("lyco_dir_backcompat")]
+    if not any(named):
+        named = [os.path.join(_attribute("modules.paths", "models_path") or "models", "Lora")]
+    root = _attribute("modules.paths", "script_path") or os.getcwd()
+    absolute = [os.path.abspath(os.path.join(root, str(folder))) for folder in named if folder]
+    # the LyCORIS folder is a leftover that most do not have
+    return [folder for i, folder in enumerate(dict.fromkeys(absolute)) if i == 0 or os.path.isdir(folder)]
+
+
+def subpath() -> str:
+    """The prefix of `--subpath` with a leading and no trailing slash, "" without one."""
+    given = str(command_line("subpath") or option("subpath") or "").strip("/")
+    return f"/{given}" if given else ""
+
+
+def own_url() -> str:
+    """Where this host listens by its command line, as seen from this machine."""
+    scheme = "https" if command_line("tls_keyfile") else "http"
+    return f"{scheme}://127.0.0.1:{command_line('port') or 7860}{subpath()}"
+
+
+# Who may pass
+
+
+def basic_credentials(app: Any) -> dict[str, str]:
+    """User names and passwords that this host takes as HTTP Basic; empty when it has no login."""
+    users: dict[str, str] = {}
+    api = _attribute("modules.shared", "api", "credentials")  # SDNext --auth, --auth-file
+    for known in (api, getattr(app, "auth", None)):  # gradio's own pairs are kept on its app
+        if isinstance(known, dict):
+            users.update((str(user), str(password)) for user, password in known.items())
+    for pair in str(command_line("api_auth") or "").split(","):  # A1111 line --api-auth
+        user, found, password = pair.partition(":")
+        if found:
+            users[user] = password
+    return users
+
+
+def login_apps(app: Any) -> list[Any]:
+    """The gradio apps that can hold a login: the one given and those mounted in it (SDNext --subpath)."""
+    mounted = [getattr(route, "app", None) for route in getattr(app, "routes", [])]
+    return [each for each in [app, *mounted] if isinstance(getattr(each, "tokens", None), dict)]
+
+
+def has_login(app: Any) -> bool:
+    if basic_credentials(app):
+        return True
+    return any(
+        getattr(each, "auth", None) is not None or getattr(each, "auth_dependency", None) is not None
+        for each in login_apps(app)
+    )
+
+
+def own_names() -> list[str]:
+    """Host names that the user gave the host on its command line."""
+    names = [str(command_line("server_name") or "")]
+    for name in ("cors_origins", "cors_allow_origins"):
+        names += [origin.split("//")[-1].rstrip("/") for origin in str(command_line(name) or "").split(",")]
+    if command_line("share"):
+        names.append(".gradio.live")
+    return [name for name in names if name and name != "*"]
+
+
+# One generation
+
+
+def checkpoint(p: Any) -> str | None:
+    """The checkpoint's name as the host shows it, without its hash."""
+    title = getattr(p, "sd_model_name", None) or option("sd_model_checkpoint")
+    return str(title).split(" [")[0] if title else None
+
+
+def interrupted() -> bool:
+    state = _attribute("modules.shared", "state")
+    return bool(getattr(state, "interrupted", False) or getattr(state, "skipped", False))
+
+
+def generation_kind(p: Any) -> str:
+    name = type(p).__name__
+    return "img2img" if "Img2Img" in name else "control" if "Control" in name else "txt2img"
+
+
+def parameters(p: Any) -> dict[str, Any]:
+    """What the host generated with, in the words of the sidecar's `generations`."""
+    seeds = getattr(p, "all_seeds", None) or getattr(p, "seed", None)
+    seed = seeds[0] if isinstance(seeds, (list, tuple)) and seeds else seeds
+    return {
+        "host": kind(),
+        "kind": generation_kind(p),
+        "checkpoint": checkpoint(p),
+        "sampler": getattr(p, "sampler_name", None),
+        "steps": _number(getattr(p, "steps", None), int),
+        "cfg": _number(getattr(p, "cfg_scale", None), float),
+        "seed": _number(seed, int),
+        "width": _number(getattr(p, "width", None), int),
+        "height": _number(getattr(p, "height", None), int),
+    }
+
+
+def _number(value: Any, to: type[int] | type[float]) -> int | float | None:
+    try:
+        return None if value is None else to(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def final_prompts(p: Any) -> list[str]:
+    """The prompts as the host took them: styles applied, `<lora:…>` still in them."""
+    prompts = getattr(p, "all_prompts", None) or getattr(p, "prompt", "")
+    return [str(prompt) for prompt in prompts] if isinstance(prompts, (list, tuple)) else [str(prompts)]
+
+
+def default_weight() -> float:
+    """What the host takes for a tag without a weight."""
+    return float(option("extra_networks_default_multiplier", 1.0) or 1.0) if kind() == "sdnext" else 1.0
+
+
+def loaded_loras() -> dict[str, float] | None:
+    """Names and weights of the LoRAs that are in effect now; None where the host does not tell.
+
+    After a generation on SDNext this is what was really used: unknown names are not in it.
+    """
+    networks = _attribute("modules.lora.lora_common", "loaded_networks") if kind() == "sdnext" else None
+    if not isinstance(networks, list):
+        return None
+    found = {}
+    for network in networks:
+        weight = getattr(network, "unet_multiplier", 1.0)
+        weight = weight[0] if isinstance(weight, (list, tuple)) else weight
+        name = Path(
+            str(getattr(getattr(network, "network_on_disk", None), "filename", None) or network.name)
+        ).stem
+        found[name] = float(_number(weight, float) or 0.0)
+    return found
+
+
+def grid_folder(p: Any) -> str | None:
+    """Where this generation's grids go, when that is not where its images go."""
+    grids, samples = getattr(p, "outpath_grids", None), getattr(p, "outpath_samples", None)
+    return os.path.abspath(grids) if grids and grids != samples else None

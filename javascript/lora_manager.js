@@ -1,0 +1,205 @@
+// The bridge between the host's prompt boxes and the app in the frame of the tab "LoRA Manager".
+// A plain script, since hosts load it as one. Works on gradio 3 and 4, in SDNext's Standard and Modern UI.
+"use strict";
+
+(() => {
+  /**
+   * @typedef {{name: string, weight: number | null}} Tag
+   * @typedef {{app: string, type: string, name?: string, weight?: number | null, words?: string[], text?: string}} Message
+   * @typedef {Window & typeof globalThis & {gradioApp?: () => (Document | HTMLElement), updateInput?: (e: Element) => void}} HostWindow
+   */
+
+  const APP = "lora-manager";
+  const KNOWN_TARGETS = ["txt2img", "img2img", "control", "video"];
+  const TAG = /<(?:lora|lyco):([^>:]+)((?::[^>]*)?)>/gi;
+  const host = /** @type {HostWindow} */ (window);
+
+  /** What insert has put into which box, so that remove takes out exactly that. @type {WeakMap<HTMLTextAreaElement, Map<string, string>>} */
+  const inserted = new WeakMap();
+  /** The tab whose prompt was last used; null until there was one. @type {string | null} */
+  let target = null;
+  let lastPrompt = "";
+  let lastLook = "";
+  let answered = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let promptTimer;
+
+  const root = () => (host.gradioApp ? host.gradioApp() : document);
+  /** @returns {HTMLIFrameElement | null} */
+  const frame = () => root().querySelector("#lora_manager_frame");
+
+  /** @param {string} name @param {boolean} [negative] @returns {HTMLTextAreaElement | null} */
+  const box = (name, negative = false) => root().querySelector(`#${name}_${negative ? "neg_prompt" : "prompt"} textarea`);
+
+  /** The tab to write to: the one used last, else the first that there is. @returns {string} */
+  function currentTarget() {
+    if (target && box(target)) return target;
+    const visible = KNOWN_TARGETS.find((name) => box(name)?.offsetParent);
+    return visible ?? KNOWN_TARGETS.find((name) => box(name)) ?? "txt2img";
+  }
+
+  /** Set a prompt the way a person would: gradio hears of it. @param {HTMLTextAreaElement} element @param {string} text */
+  function write(element, text) {
+    if (element.value === text) return;
+    element.value = text;
+    if (host.updateInput) host.updateInput(element);
+    else element.dispatchEvent(new Event("input", { bubbles: true }));
+    sendPrompt();
+  }
+
+  /** @param {string} text @returns {Tag[]} */
+  function readTags(text) {
+    return [...text.matchAll(TAG)].map((match) => {
+      const weight = parseFloat((match[2] ?? "").slice(1));
+      return { name: match[1] ?? "", weight: Number.isNaN(weight) ? null : weight };
+    });
+  }
+
+  /** @param {string} text */
+  const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+  /** What stands between a prompt and something appended to it. @param {string} text @param {string} separator */
+  const gap = (text, separator) => (text.trim() === "" || /\s$/.test(text) ? "" : separator);
+
+  /** @param {string} name @param {number | null} weight @param {string[]} words */
+  function insert(name, weight, words) {
+    const element = box(currentTarget());
+    if (!element || readTags(element.value).some((tag) => tag.name === name)) return;
+    const text = element.value;
+    const missing = words.filter((word) => word && !hasText(text, word));
+    const tag = `<lora:${name}:${weight ?? 1}>`;
+    const added = gap(text, " ") + [tag, ...missing].join(missing.length ? ", " : "");
+    const known = inserted.get(element) ?? new Map();
+    inserted.set(element, known.set(name, added));
+    write(element, text + added);
+  }
+
+  /** @param {string} name */
+  function remove(name) {
+    const element = box(currentTarget());
+    if (!element) return;
+    let text = element.value;
+    const added = inserted.get(element)?.get(name);
+    inserted.get(element)?.delete(name);
+    const at = added ? text.lastIndexOf(added) : -1;
+    if (added && at >= 0) text = text.slice(0, at) + text.slice(at + added.length);
+    // any others of the same name, written by hand or with a changed weight, go with one separator each
+    text = text.replace(new RegExp(`(?:, ?| )?<(?:lora|lyco):${escaped(name)}(?::[^>]*)?>`, "gi"), "");
+    write(element, at >= 0 ? text : text.replace(/^(?:, ?| )/, ""));
+  }
+
+  /** Whether a trigger word stands in a prompt as a part of its own. @param {string} text @param {string} word */
+  const hasText = (text, word) => new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(word.trim())}(?![\\p{L}\\p{N}_])`, "iu").test(text.replace(TAG, " "));
+
+  /** Append a text, or take it out when it stands there already. @param {string} word @param {boolean} negative */
+  function toggleText(word, negative) {
+    const element = box(currentTarget(), negative);
+    if (!element || !word.trim()) return;
+    const text = element.value;
+    const part = new RegExp(`(^|, ?)${escaped(word.trim())}(?=\\s*(?:,|$))`, "i");
+    if (part.test(text)) write(element, text.replace(part, "").replace(/^, ?/, ""));
+    else write(element, text + gap(text, /,\s*$/.test(text) ? " " : ", ") + word.trim());
+  }
+
+  /** Light or dark, from the class that gradio sets, else from the colour behind the text. @returns {boolean} */
+  function isDark() {
+    if (document.body.classList.contains("dark") || root().querySelector(".dark")) return true;
+    const colour = getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [];
+    const [red = 255, green = 255, blue = 255, alpha = 1] = colour;
+    return alpha > 0 ? 0.299 * red + 0.587 * green + 0.114 * blue < 128 : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  const kind = () => (box("control") || root().querySelector("#control_prompt") ? "sdnext" : "a1111");
+
+  /** @param {Record<string, unknown>} message */
+  const post = (message) => frame()?.contentWindow?.postMessage({ app: APP, ...message }, location.origin);
+
+  /** Tell the frame about host, theme and target, when there is news. @param {boolean} [always] */
+  function sendHost(always = false) {
+    const message = { type: "host", host: kind(), dark: isDark(), target: currentTarget() };
+    const look = JSON.stringify(message);
+    if (!answered || (!always && look === lastLook)) return;
+    lastLook = look;
+    post(message);
+  }
+
+  /** Tell the frame what stands in the prompt, when there is news. @param {boolean} [always] */
+  function sendPrompt(always = false) {
+    const name = currentTarget();
+    const text = box(name)?.value ?? "";
+    const prompt = `${name}\n${text}`;
+    if (!answered || (!always && prompt === lastPrompt)) return;
+    lastPrompt = prompt;
+    post({ type: "prompt", target: name, loras: readTags(text), words_text: text });
+  }
+
+  /** @param {MessageEvent<Message>} event */
+  function onMessage(event) {
+    const message = event.data;
+    if (event.origin !== location.origin || event.source !== frame()?.contentWindow || message?.app !== APP) return;
+    if (message.type === "hello") {
+      answered = true;
+      sendHost(true);
+      sendPrompt(true);
+    } else if (message.type === "insert" && message.name) insert(message.name, message.weight ?? null, message.words ?? []);
+    else if (message.type === "remove" && message.name) remove(message.name);
+    else if (message.type === "text") toggleText(message.text ?? "", false);
+    else if (message.type === "negative") toggleText(message.text ?? "", true);
+  }
+
+  /** A prompt box was used or came into view: from now on it is the one to write to. @param {EventTarget | null} element */
+  function use(element) {
+    if (!(element instanceof HTMLTextAreaElement)) return;
+    const owner = element.closest(KNOWN_TARGETS.flatMap((name) => [`#${name}_prompt`, `#${name}_neg_prompt`]).join());
+    const name = owner?.id.replace(/_(neg_)?prompt$/, "");
+    if (!name) return;
+    target = name;
+    sendHost();
+    clearTimeout(promptTimer);
+    promptTimer = setTimeout(sendPrompt, 150);
+  }
+
+  /** Let the frame reach down to the lower edge of the window. */
+  function fill() {
+    const element = frame();
+    if (!element?.offsetParent) return;
+    const top = Math.max(0, element.getBoundingClientRect().top);
+    element.style.height = `${Math.max(400, Math.floor(window.innerHeight - top - 4))}px`;
+  }
+
+  /** Observe what exists by now; hosts build their page bit by bit, and SDNext's Modern UI moves it about. */
+  const observed = new WeakSet();
+  const views = new IntersectionObserver((entries) => {
+    for (const { target: element, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      if (element instanceof HTMLTextAreaElement) use(element);
+      else {
+        const shown = frame();
+        // the app is loaded when it is first seen, so that it costs the host's start nothing
+        if (shown && !shown.src) shown.src = new URL("lora-manager/", document.baseURI).href;
+        requestAnimationFrame(fill);
+        sendHost();
+        sendPrompt();
+      }
+    }
+  });
+
+  function look() {
+    for (const element of [root().querySelector("#lora_manager_box"), ...KNOWN_TARGETS.map((name) => box(name))]) {
+      if (!element || observed.has(element)) continue;
+      observed.add(element);
+      views.observe(element);
+    }
+    if (!frame()?.offsetParent) return;
+    fill();
+    sendHost();
+    sendPrompt(); // hosts also set prompts without an event, for example from an image's parameters
+  }
+
+  window.addEventListener("message", onMessage);
+  window.addEventListener("resize", fill);
+  document.addEventListener("focusin", (event) => use(event.composedPath()[0] ?? null));
+  document.addEventListener("input", (event) => use(event.composedPath()[0] ?? null));
+  setInterval(look, 500);
+  Object.assign(window, { loraManager: Object.freeze({ insert, remove, toggleText, currentTarget }) });
+})();
