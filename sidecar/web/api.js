@@ -61,9 +61,12 @@ export async function request(method, path, { body, signal, token } = {}) {
 export const listLoras = (/** @type {URLSearchParams} */ query, /** @type {AbortSignal} */ signal) =>
   request("GET", `loras?${query}`, { signal });
 
-/** @returns {Promise<Detail>} */
-export const readLora = (/** @type {number} */ id, /** @type {AbortSignal=} */ signal) =>
-  request("GET", `loras/${id}`, signal ? { signal } : {});
+/**
+ * @param {number} id
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Detail>}
+ */
+export const readLora = (id, signal) => request("GET", `loras/${id}`, signal ? { signal } : {});
 
 /** @returns {Promise<Detail>} */
 export const editLora = (/** @type {number} */ id, /** @type {Record<string, unknown>} */ change) =>

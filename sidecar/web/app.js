@@ -46,15 +46,10 @@ function connectGrid() {
     if (lora) query.setOpen(lora.id);
   });
   on(drawer, "dismissed", (index) => grid.activate(index >= 0 ? index : grid.active));
-  const markOpen = () => {
-    for (const card of grid.querySelectorAll(".card")) card.classList.toggle("open", card.getAttribute("data-id") === String(query.open));
-  };
-  query.on("open", markOpen);
-  grid.addEventListener("scroll", debounce(markOpen, 60), { passive: true });
-  library.on("reset", markOpen);
 }
 
 function connectEvents() {
+  /** @type {(() => void)} */
   const refresh = debounce(() => void library.refresh(), 300);
   let last = 0;
   live.on("library.changed", () => {
@@ -76,17 +71,17 @@ function connectEvents() {
   });
 }
 
-function begin() {
-  void library.reload();
+async function begin() {
   void refreshStatus();
-  live.start();
+  await library.reload();
+  if (library.error?.status !== 401) live.start();
 }
 
 document.documentElement.classList.toggle("framed", window.parent !== window);
 drawIcons();
 startTheme();
 bridge.start();
-startSignIn(begin);
+startSignIn(() => void begin());
 await takeToken();
 query.start();
 startStatus();
@@ -99,4 +94,4 @@ find("#place-holders").append(...Array.from({ length: 24 }, () => h("div", { cla
 const settled = () => (find("#place-holders").hidden = true);
 library.on("reset", settled);
 library.on("error", settled);
-begin();
+void begin();

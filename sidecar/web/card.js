@@ -5,6 +5,7 @@ import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
 import { hue, initials, titleOf, weight } from "./format.js";
 import { icon } from "./icons.js";
+import { query } from "./query.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 
@@ -12,6 +13,12 @@ import { icon } from "./icons.js";
 export const STATE_NAMES = { broken: "Broken", unreadable: "Unreadable", missing: "Missing", legacy: "Legacy" };
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A file's name as text that may break after its underscores; what is copied stays the name. */
+function breakable(/** @type {string} */ text) {
+  const parts = text.split(/(?<=_)/);
+  return parts.flatMap((part, at) => (at ? [h("wbr"), part] : [part]));
+}
 
 export class Card {
   constructor() {
@@ -61,7 +68,7 @@ export class Card {
     element.classList.remove("loading");
     element.dataset["id"] = String(lora.id);
     const title = titleOf(lora);
-    this.title.textContent = title;
+    if (this.title.textContent !== title) this.title.replaceChildren(...breakable(title));
     this.title.title = lora.name;
     this.base.textContent = lora.base_model;
     const degrees = hue(lora.base_model);
@@ -85,12 +92,13 @@ export class Card {
     this.mark();
   }
 
-  /** Bring the parts up to date that depend on the prompt. */
+  /** Bring the parts up to date that depend on the prompt and on what is open. */
   mark() {
     const { lora } = this;
     if (!lora) return;
     const held = Boolean(bridge.host) && bridge.holds(lora.name);
     this.element.classList.toggle("held", held);
+    this.element.classList.toggle("open", query.open === lora.id);
     this.marker.hidden = !held;
     if (held) {
       const at = bridge.loras.get(lora.name.toLowerCase());

@@ -3,6 +3,7 @@ import { Card } from "./card.js";
 import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
 import { library } from "./library.js";
+import { query } from "./query.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {"small"|"medium"|"large"} Density */
@@ -10,9 +11,9 @@ import { library } from "./library.js";
 
 /** Narrowest card, height of the preview to its width, height of the caption: in CSS pixels. */
 const SIZES = {
-  small: { min: 116, phone: 100, ratio: 1.15, caption: 42 },
-  medium: { min: 172, phone: 150, ratio: 1.25, caption: 58 },
-  large: { min: 264, phone: 320, ratio: 1.2, caption: 62 },
+  small: { min: 116, phone: 100, ratio: 1.15, caption: 58 },
+  medium: { min: 172, phone: 150, ratio: 1.2, caption: 76 },
+  large: { min: 264, phone: 320, ratio: 1.15, caption: 82 },
 };
 const ROWS_BEYOND = 1;
 
@@ -57,6 +58,7 @@ export class LoraGrid extends HTMLElement {
     const mark = () => this.#eachCard((card) => card.mark());
     bridge.on("prompt", mark);
     bridge.on("host", mark);
+    query.on("open", mark);
   }
 
   setDensity(/** @type {Density} */ density) {

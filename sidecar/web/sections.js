@@ -76,9 +76,15 @@ export function trainingTags(/** @type {Detail} */ detail) {
 export function training(/** @type {Detail} */ detail) {
   const facts = Object.entries(detail.training).filter(([, value]) => value !== null && value !== "" && typeof value !== "object");
   if (!facts.length) return null;
-  const text = (/** @type {unknown} */ value, /** @type {string} */ key) =>
-    typeof value === "number" ? (key === "started" ? when(value) : value > 9999 ? count(value) : String(Math.round(value * 1e6) / 1e6)) : String(value);
-  return section("Training", h("dl", { class: "facts" }, ...facts.flatMap(([key, value]) => [h("dt", null, words(key)), h("dd", null, text(value, key))])));
+  return section("Training", h("dl", { class: "facts" }, ...facts.flatMap(([key, value]) => [h("dt", null, words(key)), h("dd", null, factText(key, value))])));
+}
+
+/** Header values are text; numbers among them lose their needless digits, and times become dates. */
+function factText(/** @type {string} */ key, /** @type {unknown} */ value) {
+  const number = typeof value === "number" ? value : /^-?\d+(\.\d+)?(e-?\d+)?$/i.test(String(value)) ? Number(value) : NaN;
+  if (Number.isNaN(number)) return String(value);
+  if (key === "started" || key === "finished") return when(number);
+  return number >= 10000 && Number.isInteger(number) ? count(number) : String(Number(number.toPrecision(6)));
 }
 
 export function examples(/** @type {Detail} */ detail) {
@@ -88,7 +94,7 @@ export function examples(/** @type {Detail} */ detail) {
 }
 
 function example(/** @type {Example} */ one) {
-  const facts = [one.sampler, one.steps && `${one.steps} steps`, one.cfg && `CFG ${one.cfg}`, one.size, one.seed != null && `seed ${one.seed}`, one.checkpoint];
+  const facts = [one.sampler, one.steps && `${one.steps} steps`, one.cfg && `CFG ${one.cfg}`, one.size, one.seed !== null && one.seed !== undefined && `seed ${one.seed}`, one.checkpoint];
   const prompt = one.prompt ?? "";
   const box = h("p", { class: "prompt", tabIndex: 0, title: "Click to show all of it" }, prompt);
   const open = () => box.classList.toggle("whole");
@@ -135,6 +141,7 @@ export function files(/** @type {Detail} */ detail) {
       detail.side_files.length > 0 && h("dt", null, "Beside it"),
       detail.side_files.length > 0 && h("dd", null, ...detail.side_files.map((name) => h("div", { class: "file" }, name))),
     ),
+    ...(detail.warnings ?? []).map((text) => h("p", { class: "file-warning" }, icon("warn"), text)),
   );
 }
 

@@ -64,7 +64,7 @@ function drawBar(/** @type {LibraryStatus} */ now) {
   bar.classList.toggle("unsure", scanning && !(now.total > 0));
   bar.style.setProperty("--part", String(part));
   bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
-  button.dataset["state"] = scanning ? "busy" : offline ? "warn" : hashing?.pending && !hashing.paused ? "busy" : "well";
+  button.dataset["state"] = scanning ? "busy" : offline || now.message ? "warn" : hashing?.pending && !hashing.paused ? "busy" : "well";
   if (scanning) {
     text.replaceChildren(now.total > 0 ? `Reading ${count(now.read)} of ${count(now.total)} files…` : `Looking for files… ${now.found ? count(now.found) : ""}`);
   } else if (hashing?.pending) {
@@ -73,7 +73,8 @@ function drawBar(/** @type {LibraryStatus} */ now) {
     const toggle = h("button", { class: "icon-button tiny", type: "button", title: label, "aria-label": label }, icon(hashing.paused ? "play" : "pause"));
     toggle.addEventListener("click", () => void setPaused(!hashing.paused));
     text.replaceChildren(`${word}, ${count(hashing.pending)} left`, toggle);
-  } else text.replaceChildren();
+  } else if (now.message) text.replaceChildren(now.message);
+  else text.replaceChildren();
 }
 
 async function setPaused(/** @type {boolean} */ paused) {
@@ -111,6 +112,7 @@ async function drawPopover() {
   if (place.contains(document.activeElement) && typed) return undefined; // a folder is being typed
   place.replaceChildren();
   add(place, [
+    status.message && h("p", { class: "status-message" }, status.message),
     h("section", null, h("h3", null, "Folders"), ...folderRows(status), folderForm()),
     h(
       "div",
@@ -151,7 +153,7 @@ export function folderRows(/** @type {LibraryStatus} */ now) {
       "div",
       { class: folder.online ? "folder-row" : "folder-row offline" },
       icon(folder.online ? "folder" : "warn"),
-      h("div", null, h("code", null, folder.path), h("span", { class: "hint" }, folder.online ? plural(folder.loras, "LoRA") : `${folder.message || "not there now"}; nothing is lost`)),
+      h("div", null, h("code", null, folder.path), h("span", { class: "hint" }, folder.online ? plural(folder.loras, "LoRA") : `${folder.message?.replace(/\.$/, "") || "Not there now"}. Its LoRAs are kept.`)),
     ),
   );
 }

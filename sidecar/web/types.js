@@ -49,6 +49,7 @@
  * @property {Example[]} examples
  * @property {string[]} side_files
  * @property {Record<string, unknown>} metadata
+ * @property {string[]} [warnings] what was wrong with its side files
  *
  * @typedef {Lora & DetailOnly} Detail
  *
@@ -88,6 +89,7 @@
  * @property {number} seconds
  * @property {Folder[]} folders
  * @property {Hashing} hashing
+ * @property {string|null} [message] why the last scan did not end well
  *
  * @typedef {object} Health
  * @property {string} version
