@@ -132,6 +132,7 @@ class Generations:
 def make_record(p: Any, job: Job) -> dict[str, Any]:
     """The body for `generations`."""
     prompts = host.final_prompts(p)
+    interrupted = host.interrupted()
     negatives = getattr(p, "all_negative_prompts", None) or getattr(p, "negative_prompt", "") or ""
     return {
         **host.parameters(p),
@@ -139,22 +140,27 @@ def make_record(p: Any, job: Job) -> dict[str, Any]:
         "negative_prompt": str(negatives[0])
         if isinstance(negatives, (list, tuple)) and negatives
         else str(negatives),
-        "loras": [{"name": name, "weight": weight} for name, weight in used_loras(prompts).items()],
+        "loras": [
+            {"name": name, "weight": weight} for name, weight in used_loras(prompts, interrupted).items()
+        ],
         "duration": round(time.monotonic() - job.began, 3),
         "images": list(job.images),
-        "interrupted": host.interrupted(),
+        "interrupted": interrupted,
         "created": job.created,
         "uuid": uuid.uuid4().hex,
     }
 
 
-def used_loras(prompts: list[str]) -> dict[str, float]:
+def used_loras(prompts: list[str], interrupted: bool = False) -> dict[str, float]:
     """Names and weights that took effect: what the prompts ask for, less what the host did not load."""
     asked = read_tags(prompts, host.default_weight())
     loaded = host.loaded_loras()
-    if loaded is None or not asked:
-        return asked  # SDNext keeps the last generation's LoRAs in its list when it was stopped early
-    return {name: loaded[name] for name in asked if name in loaded} or asked
+    if loaded is None:
+        return asked
+    used = dict(loaded[name] for name in asked if name in loaded)
+    return (
+        used or asked if interrupted else used
+    )  # stopped early, the host's list can be that of the time before
 
 
 def is_nested() -> bool:

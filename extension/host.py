@@ -103,6 +103,16 @@ def own_url() -> str:
     return f"{scheme}://127.0.0.1:{command_line('port') or 7860}{subpath()}"
 
 
+def be_lenient(path: str, hot: str) -> None:
+    """Keep a path out of SDNext's request log, and the one that scrolling asks for out of its 300 requests a minute."""
+    validate = module("modules.api.validate")
+    prefixes, costs = getattr(validate, "log_exclude_prefix", None), getattr(validate, "request_cost", None)
+    if isinstance(prefixes, list) and path not in prefixes:
+        prefixes.append(path)
+    if isinstance(costs, dict):
+        costs[hot] = 0
+
+
 # Who may pass
 
 
@@ -199,8 +209,8 @@ def default_weight() -> float:
     return float(option("extra_networks_default_multiplier", 1.0) or 1.0) if kind() == "sdnext" else 1.0
 
 
-def loaded_loras() -> dict[str, float] | None:
-    """Names and weights of the LoRAs that are in effect now; None where the host does not tell.
+def loaded_loras() -> dict[str, tuple[str, float]] | None:
+    """The LoRAs in effect now, by every name a prompt can give them: file stem and weight. None where not told.
 
     After a generation on SDNext this is what was really used: unknown names are not in it.
     """
@@ -210,11 +220,11 @@ def loaded_loras() -> dict[str, float] | None:
     found = {}
     for network in networks:
         weight = getattr(network, "unet_multiplier", 1.0)
-        weight = weight[0] if isinstance(weight, (list, tuple)) else weight
-        name = Path(
-            str(getattr(getattr(network, "network_on_disk", None), "filename", None) or network.name)
-        ).stem
-        found[name] = float(_number(weight, float) or 0.0)
+        weight = weight[0] if isinstance(weight, (list, tuple)) and weight else weight
+        name = str(network.name)
+        stem = Path(str(getattr(getattr(network, "network_on_disk", None), "filename", None) or name)).stem
+        for each in (name, stem, str(getattr(network, "mentioned_name", None) or name)):
+            found[each] = (stem, float(_number(weight, float) or 0.0))
     return found
 
 

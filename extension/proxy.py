@@ -32,8 +32,8 @@ HOP_BY_HOP = frozenset(
 )
 # what belongs between browser and host alone: the host's login, and what the guard has already looked at
 HOSTS_OWN = frozenset({"host", "cookie", "authorization", "origin", "referer", "forwarded"})
-# the sidecar's cookie would be set on the host's address, where it is of no use
-DROPPED_ANSWERS = HOP_BY_HOP | {"set-cookie"}
+# the sidecar's cookie is of no use on the host's address, and the host adds these two lines itself
+DROPPED_ANSWERS = HOP_BY_HOP | {"set-cookie", "date", "server"}
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=32, keepalive_expiry=30)
 TIMEOUT = httpx.Timeout(120.0, connect=3.0, pool=10.0)
 
@@ -219,4 +219,5 @@ async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 def mount(app: Any, supervisor: Supervisor, settings: Callable[[], Settings]) -> None:
     """Add the route to a host's FastAPI, before any catch-all."""
+    host.be_lenient(PREFIX, f"{PREFIX}/api/v1/loras")
     app.router.routes.insert(0, ProxyRoute(app, supervisor, settings))

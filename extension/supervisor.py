@@ -176,7 +176,7 @@ class Supervisor:
         self._relay_log(sidecar)
         if code == ALREADY_SERVED:
             return  # the next turn shares it
-        reason = sidecar.last_line or f"exit code {code}"
+        reason = f"it was killed (signal {-code})" if code < 0 else f"{sidecar.last_line} (exit code {code})"
         log.error("the sidecar ended: %s (its log: %s)", reason, sidecar.log_path)
         self._say("failed", f"LoRA Manager's own process ended: {reason}")
         if code == WRONG_SETTINGS:

@@ -101,12 +101,10 @@
     else write(element, text + gap(text, /,\s*$/.test(text) ? " " : ", ") + word.trim());
   }
 
-  /** Light or dark, from the class that gradio sets, else from the colour behind the text. @returns {boolean} */
+  /** Light or dark: hosts name it in different ways, but light text always stands on a dark page. @returns {boolean} */
   function isDark() {
-    if (document.body.classList.contains("dark") || root().querySelector(".dark")) return true;
-    const colour = getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [];
-    const [red = 255, green = 255, blue = 255, alpha = 1] = colour;
-    return alpha > 0 ? 0.299 * red + 0.587 * green + 0.114 * blue < 128 : matchMedia("(prefers-color-scheme: dark)").matches;
+    const [red = 0, green = 0, blue = 0] = getComputedStyle(frame()?.parentElement ?? document.body).color.match(/[\d.]+/g)?.map(Number) ?? [];
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 128;
   }
 
   const kind = () => (box("control") || root().querySelector("#control_prompt") ? "sdnext" : "a1111");
