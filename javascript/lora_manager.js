@@ -21,6 +21,7 @@
   let lastPrompt = "";
   let lastLook = "";
   let answered = false;
+  let seen = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let promptTimer;
 
@@ -31,12 +32,14 @@
   /** @param {string} name @param {boolean} [negative] @returns {HTMLTextAreaElement | null} */
   const box = (name, negative = false) => root().querySelector(`#${name}_${negative ? "neg_prompt" : "prompt"} textarea`);
 
+  /** Whether a person can see an element now. @param {HTMLElement | null} element */
+  const isShown = (element) => {
+    const area = element?.offsetParent ? element.getBoundingClientRect() : null;
+    return Boolean(area && area.width > 0 && area.height > 0 && getComputedStyle(/** @type {Element} */ (element)).visibility === "visible");
+  };
+
   /** The tab to write to: the one used last, else the first that there is. @returns {string} */
-  function currentTarget() {
-    if (target && box(target)) return target;
-    const visible = KNOWN_TARGETS.find((name) => box(name)?.offsetParent);
-    return visible ?? KNOWN_TARGETS.find((name) => box(name)) ?? "txt2img";
-  }
+  const currentTarget = () => (target && box(target) ? target : (KNOWN_TARGETS.find((name) => box(name)) ?? "txt2img"));
 
   /** Set a prompt the way a person would: gradio hears of it. @param {HTMLTextAreaElement} element @param {string} text */
   function write(element, text) {
@@ -145,13 +148,13 @@
     else if (message.type === "negative") toggleText(message.text ?? "", true);
   }
 
-  /** A prompt box was used or came into view: from now on it is the one to write to. @param {EventTarget | null} element */
-  function use(element) {
+  /** Somebody types or clicks in a prompt box: from now on it is the one to write to. @param {Event} event */
+  function onUse(event) {
+    const element = event.composedPath()[0];
     if (!(element instanceof HTMLTextAreaElement)) return;
     const owner = element.closest(KNOWN_TARGETS.flatMap((name) => [`#${name}_prompt`, `#${name}_neg_prompt`]).join());
-    const name = owner?.id.replace(/_(neg_)?prompt$/, "");
-    if (!name) return;
-    target = name;
+    if (!owner) return;
+    target = owner.id.replace(/_(neg_)?prompt$/, "");
     sendHost();
     clearTimeout(promptTimer);
     promptTimer = setTimeout(sendPrompt, 150);
@@ -160,44 +163,36 @@
   /** Let the frame reach down to the lower edge of the window. */
   function fill() {
     const element = frame();
-    if (!element?.offsetParent) return;
+    if (!element || !isShown(element)) return;
     const top = Math.max(0, element.getBoundingClientRect().top);
     element.style.height = `${Math.max(400, Math.floor(window.innerHeight - top - 4))}px`;
   }
 
-  /** Observe what exists by now; hosts build their page bit by bit, and SDNext's Modern UI moves it about. */
-  const observed = new WeakSet();
-  const views = new IntersectionObserver((entries) => {
-    for (const { target: element, isIntersecting } of entries) {
-      if (!isIntersecting) continue;
-      if (element instanceof HTMLTextAreaElement) use(element);
-      else {
-        const shown = frame();
-        // the app is loaded when it is first seen, so that it costs the host's start nothing
-        if (shown && !shown.src) shown.src = new URL("lora-manager/", document.baseURI).href;
-        requestAnimationFrame(fill);
-        sendHost();
-        sendPrompt();
-      }
-    }
-  });
+  /** Load the app when its tab has been in view for a moment: hosts show and hide tabs while they build their page. */
+  function load() {
+    const element = frame();
+    seen = isShown(element) ? seen + 1 : 0;
+    if (element && !element.src && seen >= 2) element.src = new URL("lora-manager/", document.baseURI).href;
+  }
 
+  /** Look at what a host does not tell by event: tabs that change (SDNext's Modern UI), prompts set by script, themes. */
   function look() {
-    for (const element of [root().querySelector("#lora_manager_box"), ...KNOWN_TARGETS.map((name) => box(name))]) {
-      if (!element || observed.has(element)) continue;
-      observed.add(element);
-      views.observe(element);
-    }
-    if (!frame()?.offsetParent) return;
+    const shown = KNOWN_TARGETS.filter((name) => isShown(box(name)));
+    if (shown.length > 0 && !shown.includes(target ?? "")) target = shown[0] ?? null;
+    if (!isShown(frame())) return;
     fill();
     sendHost();
-    sendPrompt(); // hosts also set prompts without an event, for example from an image's parameters
+    sendPrompt();
   }
 
   window.addEventListener("message", onMessage);
   window.addEventListener("resize", fill);
-  document.addEventListener("focusin", (event) => use(event.composedPath()[0] ?? null));
-  document.addEventListener("input", (event) => use(event.composedPath()[0] ?? null));
-  setInterval(look, 500);
+  document.addEventListener("focusin", onUse);
+  document.addEventListener("input", onUse);
+  document.addEventListener("click", look, true); // before the click leads to another tab
+  setInterval(() => {
+    load();
+    look();
+  }, 250);
   Object.assign(window, { loraManager: Object.freeze({ insert, remove, toggleText, currentTarget }) });
 })();
