@@ -192,10 +192,12 @@ def parameters(p: Any) -> dict[str, Any]:
 
 
 def _number(value: Any, to: type[int] | type[float]) -> int | float | None:
+    """The value as a number; None for what is none, and for SDNext's -1, which means the model's own default."""
     try:
-        return None if value is None else to(value)
+        number = None if value is None else to(value)
     except (TypeError, ValueError):
         return None
+    return number if number != -1 else None
 
 
 def final_prompts(p: Any) -> list[str]:

@@ -299,6 +299,8 @@ def _take_kept(key: tuple[str, ...]) -> Sidecar | None:
 
 def _stop_abandoned(sidecar: Sidecar | None) -> None:
     """End a sidecar that nobody has taken over."""
-    if sidecar is not None and kept().get("sidecar") is sidecar:
-        kept()["sidecar"] = None
-        sidecar.stop()
+    current: object = kept().get("sidecar")
+    if sidecar is None or sidecar is not current:
+        return
+    kept()["sidecar"] = None
+    sidecar.stop()
