@@ -51,6 +51,7 @@ class Database:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-8000")
+        connection.execute("PRAGMA wal_autocheckpoint=8000")
         migrations.apply(sqlite_utils.Database(connection))
         os.chmod(self.path, 0o600)
         return connection

@@ -67,6 +67,7 @@ CREATE TABLE loras (
     autov1 TEXT,
     claimed_autov3 TEXT,
     hash_state TEXT NOT NULL DEFAULT 'pending',
+    texts_read INTEGER NOT NULL DEFAULT 0,
     indexed INTEGER NOT NULL DEFAULT 0,
     identity_id INTEGER REFERENCES identities(id),
     favorite INTEGER NOT NULL DEFAULT 0,
@@ -79,7 +80,6 @@ CREATE INDEX loras_added ON loras(added, id);
 CREATE INDEX loras_modified ON loras(modified, id);
 CREATE INDEX loras_size ON loras(size, id);
 CREATE INDEX loras_base_model ON loras(base_model, sort_name, id);
-CREATE INDEX loras_folder ON loras(root_id, folder);
 CREATE INDEX loras_state ON loras(present, state);
 CREATE INDEX loras_alias ON loras(alias COLLATE NOCASE) WHERE alias IS NOT NULL;
 CREATE INDEX loras_identity ON loras(identity_id) WHERE identity_id IS NOT NULL;
@@ -88,12 +88,10 @@ CREATE INDEX loras_favorite ON loras(favorite, sort_name, id) WHERE favorite;
 CREATE INDEX loras_rating ON loras(rating, id);
 CREATE INDEX loras_used ON loras(used, id);
 CREATE INDEX loras_unhashed ON loras(size) WHERE hash_state = 'pending';
-CREATE INDEX loras_unindexed ON loras(id) WHERE NOT indexed;
 CREATE TABLE lora_texts (
     lora_id INTEGER PRIMARY KEY REFERENCES loras(id) ON DELETE CASCADE,
     notes TEXT,
     description TEXT,
-    plain_description TEXT,
     facts TEXT NOT NULL,
     training_tags TEXT NOT NULL,
     examples TEXT NOT NULL

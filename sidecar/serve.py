@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -33,6 +34,7 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: see its message.
     """
+    gc.disable()  # until it serves: what is imported now stays, and looking it over again and again takes its time
     _start_log(settings.log_level)
     prepare_data_folder(settings.data)
     with ExitStack() as stack:
@@ -109,6 +111,8 @@ def _announce(server: object, state: State, url: str, port: int) -> None:
         if getattr(server, "should_exit", False):
             return
         time.sleep(0.005)
+    gc.freeze()
+    gc.enable()
     write_info(state.settings.data, url, port)
     log.info("LoRA Manager serves %s (data in %s)", url, state.settings.data)
     if sys.stdout.isatty() or state.settings.open_browser:

@@ -41,7 +41,7 @@ def edit_lora(database: Database, lora_id: int, changes: dict[str, Any]) -> list
             )
         _edit_tags(connection, lora_id, identity, changes)
         ids = refresh(connection, identity)
-        index_search(connection, len(ids))
+        index_search(connection, ids)
         return ids
 
     return database.write(work)

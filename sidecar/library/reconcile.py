@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sidecar.library.folders import Root
-from sidecar.library.record import FileJob, Record
+from sidecar.library.record import Record
+from sidecar.library.sources import FileJob
 from sidecar.library.walking import FoundFolder
 
-_MOVED = (*Record._fields[: Record._fields.index("notes")], "sort_name", "modified", "present")
+_MOVED = (*Record._fields, "sort_name", "modified", "present", "texts_read")
 
 
 class Difference(NamedTuple):

@@ -17,16 +17,18 @@ from sidecar.errors import SidecarError
 from sidecar.events import Events
 from sidecar.library import folders, store
 from sidecar.library.folders import Root
-from sidecar.library.readers import BATCH, FIRST_BATCH, INLINE, read_all, read_batch
+from sidecar.library.readers import Readers
 from sidecar.library.reconcile import compare, follow_moves, in_vanished_folders, root_problem
-from sidecar.library.record import FileJob, Record
+from sidecar.library.record import Record, read_lora, unread_record
+from sidecar.library.sources import FileJob
+from sidecar.library.texts import NO_TEXTS, read_texts
 from sidecar.library.walking import FoundFolder, list_folder, walk
 
 log = logging.getLogger("lora-manager.library")
 
 INDEX_BATCH = 250
 EVENT_SECONDS = 0.25
-WRITES_AHEAD = 2
+MAX_GATHERED = 2_000
 
 
 @dataclass
@@ -116,42 +118,85 @@ class Scanner:
             self.on_done()
 
     def _scan(self, places: list[Place]) -> None:
+        """First the list, complete and settled; then the long texts and the search, in the same reader processes."""
         started = time.monotonic()
         self.status = Status(scanning=True)
         changes = _Changes()
-        writes: list[Future[list[int]]] = []
-        for records in self._read(self._jobs(places, changes)):
-            writes.append(self._database.submit(partial(store.save_records, records=records)))
-            if len(writes) > WRITES_AHEAD:
-                writes.pop(0).result()
-            self.status.read += len(records)
-            self.status.broken += sum(record.state != "ok" for record in records)
+        readers = Readers()
+        try:
+            self._read_list(readers, places, changes, started)
+            moved = self._settle(changes)
             self.status.seconds = time.monotonic() - started
+            self._report(changes, moved)
+            self.first_done.set()
+            self._read_texts(readers)
+        finally:
+            readers.close()
+
+    def _read_list(self, readers: Readers, places: list[Place], changes: _Changes, started: float) -> None:
+        """Read new and changed files; whatever has gathered while the writer was busy is written together."""
+        gathered: list[Record] = []
+        writing: Future[None] | None = None
+        for batch in readers.read(read_lora, self._jobs(places, changes), _unread):
+            gathered.extend(record for _, record in batch)
+            self.status.read += len(batch)
+            self.status.broken += sum(record.state != "ok" for _, record in batch)
+            self.status.seconds = time.monotonic() - started
+            # Ever larger writes: the first files show at once, and index pages are not written over and over.
+            if len(gathered) >= min(self.status.read / 3, MAX_GATHERED):
+                if writing is not None:
+                    writing.result()
+                writing = self._database.submit(partial(store.save_records, records=gathered))
+                gathered = []
             self._tell()
-        for write in writes:
-            write.result()
-        moved = self._settle(changes)
-        self.status.seconds = time.monotonic() - started
+        if writing is not None:
+            writing.result()
+        if gathered:
+            self._database.write(partial(store.save_records, records=gathered))
+
+    def _read_texts(self, readers: Readers) -> None:
+        """Read the long parts that are still due, also those that an earlier run did not come to, and index them."""
+        reader = self._database.reader()
+        due = {
+            (row["root_id"], row["folder"], row["name"]): row["id"]
+            for row in reader.execute(
+                """SELECT id, root_id, folder, stem || extension AS name FROM loras
+                   WHERE NOT texts_read AND present ORDER BY root_id, folder"""
+            )
+        }
+        for batch in readers.read(read_texts, self._text_jobs(due), lambda job: NO_TEXTS):
+            texts = [(due[job.root_id, job.folder, job.name], job, text) for job, text in batch]
+            self._database.write(partial(store.save_texts, texts=texts))
+            self._index([lora_id for lora_id, _, _ in texts])
+        rest = store.unindexed(reader)
+        for start in range(0, len(rest), INDEX_BATCH):
+            self._index(rest[start : start + INDEX_BATCH])
+
+    def _text_jobs(self, due: dict[tuple[int, str, str], int]) -> Iterator[FileJob]:
+        roots = {root.id: root for root in folders.active_roots(self._database)}
+        for root_id, folder in dict.fromkeys((root_id, folder) for root_id, folder, _ in due):
+            if self._stopping:
+                return
+            if root_id in roots:
+                listed = list_folder(roots[root_id].path, folder)
+                for file in listed.files:
+                    if (root_id, folder, file.name) in due:
+                        yield FileJob(root_id, folder, listed.path, *file)
+
+    def _index(self, lora_ids: list[int]) -> None:
+        if not self._stopping:
+            self._database.write(partial(store.index_search, lora_ids=lora_ids))
+
+    def _report(self, changes: _Changes, moved: int) -> None:
         if self.status.read or changes.gone or changes.back:
+            gone, back = len(changes.gone) - moved, len(changes.back)
             self._events.publish(
-                "library.changed",
-                added=self.status.read,
-                removed=len(changes.gone) - moved,
-                changed=len(changes.back) + moved,
+                "library.changed", added=self.status.read, removed=gone, changed=back + moved
             )
             log.info(
                 "Scanned %d files in %.2f s: %d read (%d not usable), %d gone, %d back, %d moved.",
-                self.status.found,
-                self.status.seconds,
-                self.status.read,
-                self.status.broken,
-                len(changes.gone) - moved,
-                len(changes.back),
-                moved,
-            )
-        self.first_done.set()
-        while not self._stopping and self._database.write(partial(store.index_search, limit=INDEX_BATCH)):
-            pass
+                self.status.found, self.status.seconds, self.status.read, self.status.broken, gone, back, moved,
+            )  # fmt: skip
 
     def _settle(self, changes: _Changes) -> int:
         """Mark what is gone and back; returns how many of the gone had only moved."""
@@ -200,17 +245,6 @@ class Scanner:
             return
         yield from walk(place.root.path, place.relative, lambda: self._stopping)
 
-    def _read(self, jobs: Iterator[FileJob]) -> Iterator[list[Record]]:
-        """Read a few files here, many in reader processes."""
-        first: list[FileJob] = []
-        for job in jobs:
-            first.append(job)
-            if len(first) > INLINE:
-                yield from read_all(_batches(first, jobs))
-                return
-        if first:
-            yield read_batch(first)
-
     def _tell(self, force: bool = False) -> None:
         now = time.monotonic()
         if force or now - self._last_event >= EVENT_SECONDS:
@@ -226,14 +260,7 @@ class _Changes:
         self.back: list[int] = []
 
 
-def _batches(first: list[FileJob], rest: Iterator[FileJob]) -> Iterator[list[FileJob]]:
-    """A small batch first, so that the list has something to show at once."""
-    yield first[:FIRST_BATCH]
-    batch = first[FIRST_BATCH:]
-    for job in rest:
-        batch.append(job)
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _unread(job: FileJob) -> Record:
+    return unread_record(
+        job, "broken", "Reading this file ended its process; it is left alone until it changes."
+    )

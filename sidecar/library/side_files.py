@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from sidecar.library.header import FIRST_READ, READ_FLAGS
+
 MODEL_EXTENSIONS = (".safetensors", ".pt", ".ckpt")
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl", ".jp2", ".tiff")
 VIDEO_EXTENSIONS = (".mp4", ".webm")
@@ -62,14 +64,8 @@ def read_object(path: str) -> dict[str, Any]:
     Raises:
         BrokenSideFile: too large, unreadable, no JSON, or no object.
     """
+    blob = _read(path)
     name = os.path.basename(path)
-    try:
-        with open(path, "rb") as file:
-            blob = file.read(MAX_SIDE_FILE + 1)
-    except OSError as error:
-        raise BrokenSideFile(f"{name} cannot be read: {error.strerror or error}.") from error
-    if len(blob) > MAX_SIDE_FILE:
-        raise BrokenSideFile(f"{name} is larger than {MAX_SIDE_FILE >> 20} MB and was not read.")
     try:
         content = orjson.loads(blob.removeprefix(b"\xef\xbb\xbf") or b"{}")
     except orjson.JSONDecodeError as error:
@@ -85,18 +81,28 @@ def read_text(path: str) -> str:
     Raises:
         BrokenSideFile: unreadable or too large.
     """
+    return _read(path).decode("utf-8", "replace").strip()
+
+
+def _read(path: str) -> bytes:
+    """A whole side file, in as few calls as it takes."""
+    name = os.path.basename(path)
     try:
-        with open(path, "rb") as file:
-            blob = file.read(MAX_SIDE_FILE + 1)
+        handle = os.open(path, READ_FLAGS)
+        try:
+            blob = os.read(handle, FIRST_READ)
+            size = len(blob)
+            if size == FIRST_READ:
+                size = os.fstat(handle).st_size
+                while len(blob) < min(size, MAX_SIDE_FILE) and (more := os.read(handle, MAX_SIDE_FILE)):
+                    blob += more
+        finally:
+            os.close(handle)
     except OSError as error:
-        raise BrokenSideFile(
-            f"{os.path.basename(path)} cannot be read: {error.strerror or error}."
-        ) from error
-    if len(blob) > MAX_SIDE_FILE:
-        raise BrokenSideFile(
-            f"{os.path.basename(path)} is larger than {MAX_SIDE_FILE >> 20} MB and was not read."
-        )
-    return blob.decode("utf-8", "replace").strip()
+        raise BrokenSideFile(f"{name} cannot be read: {error.strerror or error}.") from error
+    if size > MAX_SIDE_FILE:
+        raise BrokenSideFile(f"{name} is larger than {MAX_SIDE_FILE >> 20} MB and was not read.")
+    return blob
 
 
 def civitai_version(content: dict[str, Any], file_name: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sqlite3
 import time
@@ -10,57 +11,59 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from sidecar.library.record import Record
+from sidecar.library.sources import FileJob
+from sidecar.library.texts import Texts
 
-_LORA_COLUMNS = Record._fields[: Record._fields.index("notes")]
-_TEXT_COLUMNS = Record._fields[Record._fields.index("notes") :]
 _EXTRA = ("sort_name", "modified", "added")
 _SAVE_LORA = f"""
-INSERT INTO loras ({", ".join(_LORA_COLUMNS + _EXTRA)})
-VALUES ({", ".join("?" * (len(_LORA_COLUMNS) + len(_EXTRA)))})
+INSERT INTO loras ({", ".join(Record._fields + _EXTRA)})
+VALUES ({", ".join("?" * (len(Record._fields) + len(_EXTRA)))})
 ON CONFLICT (root_id, folder, stem, extension) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in _LORA_COLUMNS[4:] if name != "state")},
-    state = excluded.state, modified = excluded.modified, present = 1, indexed = 0,
+    {", ".join(f"{name} = excluded.{name}" for name in Record._fields[4:])},
+    modified = excluded.modified, present = 1, texts_read = 0, indexed = 0,
     hash_state = CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns
-        THEN hash_state ELSE 'pending' END
-RETURNING id, identity_id"""
+        THEN hash_state ELSE 'pending' END"""
+_SAVED = """
+SELECT l.id, l.identity_id FROM json_each(?) key JOIN loras l
+    ON l.root_id = json_extract(key.value, '$[0]') AND l.folder = json_extract(key.value, '$[1]')
+    AND l.stem = json_extract(key.value, '$[2]') AND l.extension = json_extract(key.value, '$[3]')
+ORDER BY key.key"""
 _SAVE_TEXT = f"""
-INSERT OR REPLACE INTO lora_texts (lora_id, {", ".join(_TEXT_COLUMNS)})
-VALUES ({", ".join("?" * (len(_TEXT_COLUMNS) + 1))})"""
+INSERT OR REPLACE INTO lora_texts (lora_id, {", ".join(Texts._fields)})
+SELECT id, {", ".join("?" * len(Texts._fields))} FROM loras WHERE id = ? AND side_stamp = ? AND mtime_ns = ?"""
 
+MAX_SEARCH_TEXT = 4_000
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def save_records(connection: sqlite3.Connection, records: Sequence[Record]) -> list[int]:
-    """Insert or update rows, their texts and tags; returns their ids. Search follows in `index_search`."""
+def save_records(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """Insert or update rows and their tags. Texts and search follow: `save_texts`, `index_search`."""
     now = time.time()
-    ids = []
-    tag_ids = _tag_ids(connection, {tag for record in records for tag in orjson.loads(record.tags)})
-    tag_rows = []
-    for record in records:
-        modified = record.mtime_ns / 1e9
-        row = connection.execute(
-            _SAVE_LORA,
-            (*record[: len(_LORA_COLUMNS)], record.stem.casefold(), modified, now),
-        ).fetchone()
-        lora_id = row["id"]
-        ids.append(lora_id)
-        if row["identity_id"] is None:
-            tag_rows.extend((tag_ids[tag.lower()], lora_id) for tag in orjson.loads(record.tags))
-    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((lora_id,) for lora_id in ids))
-    connection.executemany("INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)", tag_rows)
     connection.executemany(
-        _SAVE_TEXT, ((lora_id, *record[len(_LORA_COLUMNS) :]) for lora_id, record in zip(ids, records))
+        _SAVE_LORA, ((*record, record.stem.casefold(), record.mtime_ns / 1e9, now) for record in records)
     )
-    edited = [row[0] for row in _with_identity(connection, ids)]
-    apply_tag_edits(connection, edited)
-    return ids
-
-
-def _with_identity(connection: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
-    marks = ", ".join("?" * len(ids))
-    return connection.execute(
-        f"SELECT id FROM loras WHERE id IN ({marks}) AND identity_id IS NOT NULL", ids
+    saved = connection.execute(
+        _SAVED, (orjson.dumps([record[:4] for record in records]).decode(),)
     ).fetchall()
+    tags = [orjson.loads(record.tags) for record in records]
+    tag_ids = _tag_ids(connection, {tag for of_one in tags for tag in of_one})
+    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((row["id"],) for row in saved))
+    connection.executemany(
+        "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)",
+        ((tag_ids[tag.lower()], row["id"]) for row, of_one in zip(saved, tags) for tag in of_one),
+    )
+    apply_tag_edits(connection, [row["id"] for row in saved if row["identity_id"] is not None])
+
+
+def save_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, FileJob, Texts]]) -> None:
+    """Store the long parts of files (by id) that are still as they were when they were read."""
+    connection.executemany(
+        _SAVE_TEXT, ((*text, lora_id, job.side_stamp, job.mtime_ns) for lora_id, job, text in texts)
+    )
+    connection.executemany(
+        "UPDATE loras SET texts_read = 1 WHERE id = ? AND side_stamp = ? AND mtime_ns = ?",
+        ((lora_id, job.side_stamp, job.mtime_ns) for lora_id, job, _ in texts),
+    )
 
 
 def apply_tag_edits(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> None:
@@ -115,16 +118,22 @@ def mark_present(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> Non
     connection.executemany("UPDATE loras SET present = 1 WHERE id = ?", ((lora_id,) for lora_id in lora_ids))
 
 
-def index_search(connection: sqlite3.Connection, limit: int) -> int:
-    """Bring the full text of up to `limit` changed LoRAs up to date; returns how many it did."""
+def unindexed(reader: sqlite3.Connection) -> list[int]:
+    """Ids of LoRAs whose texts are read but not searchable yet."""
+    return [row[0] for row in reader.execute("SELECT id FROM loras WHERE texts_read AND NOT indexed")]
+
+
+def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
+    """Bring the full text of LoRAs up to date; those whose texts are still to be read are left for then."""
     rows = connection.execute(
         """SELECT l.id, l.stem, l.alias, coalesce(i.title, l.title) AS title,
                   coalesce(i.trigger_words, l.trigger_words) AS trigger_words,
                   l.tags, i.tags_added, i.tags_removed, t.training_tags,
-                  coalesce(i.notes, t.notes) AS notes, t.plain_description
-           FROM loras l JOIN lora_texts t ON t.lora_id = l.id LEFT JOIN identities i ON i.id = l.identity_id
-           WHERE NOT l.indexed LIMIT ?""",
-        (limit,),
+                  coalesce(i.notes, t.notes) AS notes, t.description
+           FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
+           JOIN lora_texts t ON t.lora_id = l.id LEFT JOIN identities i ON i.id = l.identity_id
+           WHERE l.texts_read""",
+        (orjson.dumps(list(lora_ids)).decode(),),
     ).fetchall()
     ids = [(row["id"],) for row in rows]
     connection.executemany("DELETE FROM search WHERE rowid = ?", ids)
@@ -140,13 +149,17 @@ def index_search(connection: sqlite3.Connection, limit: int) -> int:
                 " ".join(effective_tags(row["tags"], row["tags_added"], row["tags_removed"])),
                 " ".join(tag for tag, _ in orjson.loads(row["training_tags"])),
                 row["notes"],
-                row["plain_description"],
+                _plain(row["description"] or "")[:MAX_SEARCH_TEXT],
             )
             for row in rows
         ),
     )
     connection.executemany("UPDATE loras SET indexed = 1 WHERE id = ?", ids)
-    return len(rows)
+
+
+def _plain(description: str) -> str:
+    """The words of an HTML description."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", description))).strip()
 
 
 def _name_words(stem: str, alias: str | None) -> str:

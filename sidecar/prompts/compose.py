@@ -135,7 +135,9 @@ def compose_all(
     complete: bool = True,
 ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
     """Compose each prompt of a batch; returns (prompts, loras, notes), LoRAs and notes without repeats."""
-    prompts_out, loras, notes = [], [], []
+    prompts_out: list[str] = []
+    loras: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for prompt in prompts:
         result = compose(database, prompt, host=host, add_trigger_words=add_trigger_words, complete=complete)
         prompts_out.append(result.prompt)

@@ -14,7 +14,7 @@ class Bridge extends Emitter {
     this.host = null;
     /** @type {Map<string, number|null>} LoRAs in the prompt, names in lower case */
     this.loras = new Map();
-    /** The prompt's text in lower case with single spaces. */
+    /** The prompt's text without LoRA tags, in lower case with single spaces. */
     this.text = "";
   }
 
@@ -37,8 +37,8 @@ class Bridge extends Emitter {
 
   /** Are these words in the prompt? */
   says(/** @type {string} */ words) {
-    const wanted = plain(words);
-    return wanted !== "" && this.text.includes(wanted);
+    const wanted = plain(words).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    return wanted !== "" && new RegExp(`(?<![\\p{L}\\p{N}_])${wanted}(?![\\p{L}\\p{N}_])`, "u").test(this.text);
   }
 
   insert(/** @type {string} */ name, /** @type {number|null} */ weight) {
@@ -76,7 +76,7 @@ class Bridge extends Emitter {
       this.emit("host", this.host);
     } else if (message.type === "prompt" && Array.isArray(message.loras)) {
       this.loras = new Map(message.loras.map((/** @type {any} */ one) => [String(one.name).toLowerCase(), one.weight ?? null]));
-      this.text = plain(String(message.words_text ?? ""));
+      this.text = plain(String(message.words_text ?? "").replace(/<(?:lora|lyco):[^>]*>/gi, " "));
       this.emit("prompt");
     }
   }

@@ -57,6 +57,7 @@ export class Card {
     if (!lora) {
       this.lora = null;
       element.classList.add("loading");
+      element.classList.remove("held", "open");
       element.removeAttribute("data-id");
       element.setAttribute("aria-label", "Loading");
       this.title.textContent = this.base.textContent = this.tags.textContent = this.letters.textContent = "";

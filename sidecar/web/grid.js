@@ -126,7 +126,7 @@ export class LoraGrid extends HTMLElement {
       }
     }
     for (let row = first; row <= last; row += 1) if (!this.rows.has(row)) this.#place(row);
-    for (const node of this.spare) node.element.hidden = true;
+    for (const node of this.spare) this.#hide(node);
     this.#eachRow((node) => this.#fill(node, total));
     if (total && !this.fast) library.ensure(first * this.columns, Math.min(total - 1, (last + 1) * this.columns - 1));
   }
@@ -138,6 +138,12 @@ export class LoraGrid extends HTMLElement {
     node.element.style.transform = `translateY(${row * this.rowHeight}px)`;
     node.element.setAttribute("aria-rowindex", String(row + 1));
     this.rows.set(row, node);
+  }
+
+  #hide(/** @type {Row} */ node) {
+    if (node.element.hidden) return;
+    node.element.hidden = true;
+    for (const card of node.cards) card.show(-1, undefined, false);
   }
 
   /** @returns {Row} */
