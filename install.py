@@ -32,7 +32,7 @@ STAMP = VENV / "lora-manager.json"
 LOCK = VENV / "lora-manager.lock"
 LOG = VENV / "lora-manager-install.log"
 BORROWED = "lora_manager_host.pth"
-EMBEDDINGS_SIZE = "about 100 MB beside the host's torch, 1 to 3 GB where torch has to come along"
+EMBEDDINGS_SIZE = "60 MB beside the host's torch, 1 to 3 GB where torch has to come along"
 
 # What of a host's environment reaches pip: where packages come from, never where they go.
 PIP_KEPT = frozenset(
@@ -337,21 +337,18 @@ def own_python_first() -> None:
     if not Path(sys.executable).is_relative_to(VENV):
         return
     base = getattr(sys, "_base_executable", sys.executable)
-    if base == sys.executable or not Path(base).exists():
-        return
-    command = [base, str(ROOT / "install.py"), *sys.argv[1:]]
-    raise SystemExit(subprocess.run(command, check=False, env=clean_environment()).returncode)
+    if base != sys.executable and Path(base).exists():
+        raise SystemExit(become([base, str(ROOT / "install.py"), *sys.argv[1:]], os.getcwd()))
 
 
-def hand_over(arguments: Sequence[str]) -> int:
-    """Go on as the environment's Python: the same process on POSIX, a child that is waited for on Windows."""
-    command = [str(PYTHON), *arguments]
+def become(command: list[str], folder: str | Path) -> int:
+    """Go on as another program: in this very process on POSIX, as a child that is waited for on Windows."""
     environment = clean_environment()
     if os.name != "nt":
         sys.stdout.flush()
-        os.chdir(ROOT)
+        os.chdir(folder)
         os.execve(command[0], command, environment)
-    child = subprocess.Popen(command, cwd=ROOT, env=environment)
+    child = subprocess.Popen(command, cwd=folder, env=environment)
     while True:
         try:
             return child.wait()
@@ -380,7 +377,7 @@ def run_app(options: argparse.Namespace) -> int:
         say(
             f"recommendations by meaning are not installed; `python install.py embeddings` adds them ({EMBEDDINGS_SIZE})"
         )
-    return hand_over(arguments)
+    return become([str(PYTHON), *arguments], ROOT)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -422,7 +419,7 @@ def main(arguments: Sequence[str]) -> int:
             return run_app(options)
         if options.command == "test":
             add_test_tools()
-            return hand_over(["-m", "pytest", *options.pytest])
+            return become([str(PYTHON), "-m", "pytest", *options.pytest], ROOT)
         if options.command == "embeddings":
             add_embeddings()
         else:
