@@ -87,7 +87,8 @@ def _scan(options: argparse.Namespace) -> None:
 
 def _search(options: argparse.Namespace) -> None:
     from sidecar.database import Database
-    from sidecar.library.queries import Filter, Page, list_loras
+    from sidecar.library.filters import Filter
+    from sidecar.library.queries import Page, list_loras
     from sidecar.process import prepare_data_folder
     from sidecar.settings import load_settings
 

@@ -107,7 +107,7 @@ CREATE TABLE lora_tags (
 ) WITHOUT ROWID;
 CREATE INDEX lora_tags_lora ON lora_tags(lora_id, tag_id);
 CREATE VIRTUAL TABLE search USING fts5(
-    name, title, trigger_words, tags, training_tags, notes, description,
+    name, title, trigger_words, tags, notes, description,
     tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
 );
 CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);

@@ -13,8 +13,10 @@ from sidecar.generation.history import list_generations
 from sidecar.library import folders
 from sidecar.library.details import get_detail, get_examples
 from sidecar.library.edits import edit_lora
+from sidecar.library.facets import count_facets
+from sidecar.library.filters import Filter
 from sidecar.library.previews import get_original, get_thumbnail
-from sidecar.library.queries import Filter, Page, count_facets, list_loras
+from sidecar.library.queries import Page, list_loras
 from sidecar.responses import json_response
 from sidecar.state import State, get_state
 

@@ -128,7 +128,7 @@ def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> Non
     rows = connection.execute(
         """SELECT l.id, l.stem, l.alias, coalesce(i.title, l.title) AS title,
                   coalesce(i.trigger_words, l.trigger_words) AS trigger_words,
-                  l.tags, i.tags_added, i.tags_removed, t.training_tags,
+                  l.tags, i.tags_added, i.tags_removed,
                   coalesce(i.notes, t.notes) AS notes, t.description
            FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
            JOIN lora_texts t ON t.lora_id = l.id LEFT JOIN identities i ON i.id = l.identity_id
@@ -138,8 +138,8 @@ def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> Non
     ids = [(row["id"],) for row in rows]
     connection.executemany("DELETE FROM search WHERE rowid = ?", ids)
     connection.executemany(
-        """INSERT INTO search (rowid, name, title, trigger_words, tags, training_tags, notes, description)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO search (rowid, name, title, trigger_words, tags, notes, description)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             (
                 row["id"],
@@ -147,7 +147,6 @@ def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> Non
                 row["title"],
                 " ".join(orjson.loads(row["trigger_words"])),
                 " ".join(effective_tags(row["tags"], row["tags_added"], row["tags_removed"])),
-                " ".join(tag for tag, _ in orjson.loads(row["training_tags"])),
                 row["notes"],
                 _plain(row["description"] or "")[:MAX_SEARCH_TEXT],
             )
