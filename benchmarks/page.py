@@ -70,7 +70,9 @@ def frames(page: Page, label: str) -> None:
     times = sorted(page.evaluate("window.frames_.splice(0)"))
     p99 = times[int(len(times) * 0.99)]
     over = sum(1 for one in times if one > 50)
-    print(f"{label:<24} longest frame {times[-1]:6.1f} ms   p99 {p99:5.1f} ms   over 50 ms: {over} of {len(times)}")
+    print(
+        f"{label:<24} longest frame {times[-1]:6.1f} ms   p99 {p99:5.1f} ms   over 50 ms: {over} of {len(times)}"
+    )
 
 
 def measure(url: str, token: str, chromium: str, runs: int) -> None:
@@ -82,7 +84,9 @@ def measure(url: str, token: str, chromium: str, runs: int) -> None:
             page.add_init_script(WATCH_CARDS)
             page.goto(f"{url}/#token={token}")
             page.wait_for_function("() => window.firstCards")
-            print(f"first cards {'(run ' + str(run + 1) + ')':<12} {page.evaluate('window.firstCards'):8.0f} ms")
+            print(
+                f"first cards {'(run ' + str(run + 1) + ')':<12} {page.evaluate('window.firstCards'):8.0f} ms"
+            )
             if run + 1 < runs:
                 browser.close()
         page.wait_for_timeout(1500)
@@ -100,15 +104,30 @@ def measure(url: str, token: str, chromium: str, runs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--loras", type=Path, required=True, help="a folder of LoRAs")
-    parser.add_argument("--data", type=Path, help="a data folder that has read it already (default: a new one)")
+    parser.add_argument(
+        "--data", type=Path, help="a data folder that has read it already (default: a new one)"
+    )
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         data = given.data or Path(temporary) / "data"
-        command = [sys.executable, "-m", "sidecar", "serve", "--port", "0", "--data", str(data), "--loras", str(given.loras)]
+        command = [
+            sys.executable,
+            "-m",
+            "sidecar",
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            str(data),
+            "--loras",
+            str(given.loras),
+        ]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
         try:
             while not (data / "sidecar.json").exists():

@@ -87,6 +87,7 @@ export class LoraGrid extends HTMLElement {
       this.style.setProperty("--columns", String(columns));
       this.style.setProperty("--gap", `${this.gap}px`);
       this.style.setProperty("--preview", `${previewHeight}px`);
+      this.style.setProperty("--row", `${rowHeight - this.gap}px`);
       this.setAttribute("aria-colcount", String(columns));
       this.#forget();
       this.#setHeight();
