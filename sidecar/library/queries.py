@@ -6,9 +6,8 @@ import base64
 import random
 import sqlite3
 from array import array
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -62,27 +61,49 @@ def list_loras(database: Database, narrowed: Filter, page: Page) -> dict[str, An
     text = find_text(database, narrowed.q)
     where = build_where(reader, narrowed, text)
     total = remember(database, ("total", narrowed), lambda: where.count(reader))
-    offset = _offset(page)
+    place = _place(page)
+    last: list[Any] = []
     if page.sort == "random":
-        ids = _random_order(database, narrowed, where, page.seed)[offset : offset + page.limit].tolist()
+        ids = _random_order(database, narrowed, where, page.seed)[place.offset :][: page.limit].tolist()
     elif text and not page.sort and total <= MAX_RANKED:
         rest = where.without_text()
         sql = f"""SELECT l.id FROM search CROSS JOIN loras l ON l.id = search.rowid
             WHERE search MATCH ? AND rank MATCH '{RANK}' AND {rest.sql()} ORDER BY rank LIMIT ? OFFSET ?"""
-        ids = _column(reader.execute(sql, (text.match, *rest.values, page.limit, offset)))
+        ids = [row[0] for row in reader.execute(sql, (text.match, *rest.values, page.limit, place.offset))]
     else:
-        everything = remember(database, "everything", lambda: Where().count(reader))
-        soon_found = everything * (offset + page.limit) < total * total
-        sql = f"""SELECT l.id FROM loras l WHERE {where.sql(by_order=soon_found)}
-            ORDER BY {_order(page)} LIMIT ? OFFSET ?"""
-        ids = _column(reader.execute(sql, (*where.values, page.limit, offset)))
-    end = offset + len(ids)
+        rows = _in_order(database, where, total, page, place)
+        ids = [row["id"] for row in rows]
+        last = [rows[-1]["value"], ids[-1]] if ids else []
+    end = place.offset + len(ids)
     return {
         "items": read_items(reader, ids),
         "total": total,
-        "next_cursor": _cursor(end) if ids and end < total else None,
+        "next_cursor": _cursor(end, last) if len(ids) == page.limit and end < total else None,
         "corrected": text.corrected if text else None,
     }
+
+
+def _in_order(database: Database, where: Where, total: int, page: Page, place: _Place) -> list[sqlite3.Row]:
+    """Ids and sort values of a page in the order of a column; after a cursor, from its row on, whatever changed."""
+    name = page.sort.removeprefix("-") or "name"
+    if name not in SORTS:
+        raise BadRequest(
+            f"There is no sort {page.sort!r}; there are {', '.join(SORTS)} and random, with - for down."
+        )
+    column, down = SORTS[name], page.sort.startswith("-")
+    reader = database.reader()
+    everything = remember(database, "everything", lambda: Where().count(reader))
+    soon_found = everything * (place.offset + page.limit) < total * total
+    condition, values, offset = where.sql(by_order=soon_found), where.values, place.offset
+    if place.last:
+        condition += f" AND ({column}, l.id) {'<' if down else '>'} (?, ?)"
+        values, offset = [*values, *place.last], 0
+    direction = "DESC" if down else "ASC"
+    return reader.execute(
+        f"""SELECT l.id, {column} AS value FROM loras l WHERE {condition}
+            ORDER BY {column} {direction}, l.id {direction} LIMIT ? OFFSET ?""",
+        (*values, page.limit, offset),
+    ).fetchall()
 
 
 def read_items(reader: sqlite3.Connection, ids: list[int]) -> list[dict[str, Any]]:
@@ -128,35 +149,31 @@ def _random_order(database: Database, narrowed: Filter, where: Where, seed: int)
         rows = database.reader().execute(
             f"SELECT l.id FROM loras l WHERE {where.sql()} ORDER BY l.id", where.values
         )
-        ids = _column(rows)
+        ids = [row[0] for row in rows]
         random.Random(seed).shuffle(ids)
         return array("q", ids)
 
     return remember(database, ("random", narrowed, seed), shuffle)
 
 
-def _column(rows: Iterable[sqlite3.Row]) -> list[int]:
-    return [row[0] for row in rows]
+class _Place(NamedTuple):
+    """Where a page begins: after so many rows, or after the row with this sort value and id."""
+
+    offset: int
+    last: list[Any]
 
 
-def _order(page: Page) -> str:
-    name = page.sort.removeprefix("-") or "name"
-    direction = "DESC" if page.sort.startswith("-") else "ASC"
-    if name not in SORTS:
-        raise BadRequest(
-            f"There is no sort {page.sort!r}; there are {', '.join(SORTS)} and random, with - for down."
-        )
-    return f"{SORTS[name]} {direction}, l.id {direction}"
+def _cursor(offset: int, last: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([offset, *last])).decode()
 
 
-def _cursor(offset: int) -> str:
-    return base64.urlsafe_b64encode(str(offset).encode()).decode()
-
-
-def _offset(page: Page) -> int:
+def _place(page: Page) -> _Place:
     if not page.cursor:
-        return page.offset
+        return _Place(page.offset, [])
     try:
-        return max(0, int(base64.urlsafe_b64decode(page.cursor)))
-    except ValueError as error:
+        offset, *last = orjson.loads(base64.urlsafe_b64decode(page.cursor))
+        if not isinstance(offset, int) or offset < 0 or len(last) not in (0, 2):
+            raise ValueError("not a place in a list")
+    except (ValueError, TypeError) as error:
         raise BadRequest("The cursor is not one that a list has given; start again without it.") from error
+    return _Place(offset, last)

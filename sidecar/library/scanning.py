@@ -72,6 +72,11 @@ class Scanner:
         """Start the thread; it scans whatever was or will be requested."""
         self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def request(self, places: list[Place] | None = None) -> None:
         """Ask for a scan of `places`, or of every active root."""
         with self._wake:

@@ -199,7 +199,10 @@ def split(value: Any) -> list[str]:
 
 def unique(words: list[str]) -> list[str]:
     """Words without repeats, whatever their case, in order."""
-    return list({word.lower(): word[:500] for word in reversed(words)}.values())[::-1]
+    found: dict[str, str] = {}
+    for word in words:
+        found.setdefault(word.lower(), word[:500])
+    return list(found.values())
 
 
 def paragraph(text: str | None) -> str | None:

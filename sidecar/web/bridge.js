@@ -1,5 +1,7 @@
-// Talks with the host's page when this page is a frame in its tab; see the messages in docs/bridge.md.
-// Both sides are of one origin, and both check that and who speaks.
+// Talks with the host's page when this page is a frame in its tab. Both sides are of one origin, and both check that and
+// who speaks. Every message is {app: "lora-manager", type, …}:
+//   to the host's page    hello · insert {name, weight, words} · remove {name} · text {text} · negative {text}
+//   from the host's page  host {host, dark, target} · prompt {target, loras: [{name, weight}], words_text}
 import { Emitter } from "./dom.js";
 
 const APP = "lora-manager";

@@ -2,19 +2,14 @@
 import { Card } from "./card.js";
 import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
+import { measure, move } from "./geometry.js";
 import { library } from "./library.js";
 import { query } from "./query.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
-/** @typedef {"small"|"medium"|"large"} Density */
+/** @typedef {import("./geometry.js").Density} Density */
 /** @typedef {{element: HTMLElement, cards: Card[], row: number}} Row */
 
-/** Narrowest card, height of the preview to its width, height of the caption: in CSS pixels. */
-const SIZES = {
-  small: { min: 116, phone: 100, ratio: 1.15, caption: 58 },
-  medium: { min: 172, phone: 150, ratio: 1.2, caption: 76 },
-  large: { min: 264, phone: 320, ratio: 1.15, caption: 82 },
-};
 const ROWS_BEYOND = 1;
 
 /** Emits on the element: "main", "details" and "favorite", with the LoRA as detail. */
@@ -51,7 +46,7 @@ export class LoraGrid extends HTMLElement {
     this.addEventListener("focusin", (event) => this.#focused(event));
     new ResizeObserver(() => this.layout()).observe(this);
     library.on("reset", ({ keepPlace }) => this.#reset(keepPlace));
-    library.on("loaded", () => this.#sized());
+    library.on("loaded", () => this.#arrived());
     library.on("item", (lora) => this.#eachCard((card) => card.lora?.id === lora.id && card.show(card.index, lora, true)));
     library.on("slow", (slow) => this.classList.toggle("slow", slow));
     library.mayMove = () => this.scrollTop < 4 && performance.now() - this.lastUse > 1500;
@@ -72,18 +67,13 @@ export class LoraGrid extends HTMLElement {
     const style = getComputedStyle(this);
     const width = this.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     if (width <= 0) return;
-    const size = SIZES[this.density];
-    this.gap = width < 520 ? 8 : 12;
-    const least = width < 520 ? size.phone : size.min;
-    const columns = Math.max(1, Math.floor((width + this.gap) / (least + this.gap)));
-    const cardWidth = (width - this.gap * (columns - 1)) / columns;
-    const previewHeight = Math.round(cardWidth * size.ratio);
-    const rowHeight = previewHeight + size.caption + this.gap;
+    const { columns, gap, previewHeight, rowHeight } = measure(this.density, width);
     const changed = columns !== this.columns || rowHeight !== this.rowHeight;
     if (changed || force) {
       const anchor = this.#anchor();
       this.columns = columns;
       this.rowHeight = rowHeight;
+      this.gap = gap;
       this.style.setProperty("--columns", String(columns));
       this.style.setProperty("--gap", `${this.gap}px`);
       this.style.setProperty("--preview", `${previewHeight}px`);
@@ -177,10 +167,24 @@ export class LoraGrid extends HTMLElement {
       const moved = Math.abs(this.scrollTop - this.lastTop);
       this.lastTop = this.scrollTop;
       this.fast = moved > this.clientHeight * 0.75;
-      clearTimeout(this.settle);
-      if (this.fast) this.settle = window.setTimeout(() => ((this.fast = false), this.render()), 80);
+      if (this.fast) this.#settleIn(80);
       this.render();
     });
+  }
+
+  /** A page is here: its names in this frame, its pictures in a later one, so that no frame takes long. */
+  #arrived() {
+    this.fast = true;
+    this.#sized();
+    this.#settleIn(40);
+  }
+
+  #settleIn(/** @type {number} */ wait) {
+    clearTimeout(this.settle);
+    this.settle = window.setTimeout(() => {
+      this.fast = false;
+      this.render();
+    }, wait);
   }
 
   #reset(/** @type {boolean} */ keepPlace) {
@@ -269,31 +273,15 @@ export class LoraGrid extends HTMLElement {
 
   #pressed(/** @type {KeyboardEvent} */ event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.clientHeight / this.rowHeight)) * this.columns;
-    /** @type {Record<string, number>} */
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page };
+    const rows = Math.floor(this.clientHeight / this.rowHeight);
+    const to = move(event.key, { at: this.active, columns: this.columns, rows, total: library.total ?? 0 });
     this.lastUse = performance.now();
-    const step = steps[event.key];
-    if (step !== undefined) this.#step(step);
-    else if (event.key === "Home") this.activate(0);
-    else if (event.key === "End") this.activate((library.total ?? 1) - 1);
+    if (to !== null) this.activate(to);
     else if (event.key === "Enter") this.#tell("main", library.get(this.active));
     else if (event.key === " " || event.key === "i") this.#tell("details", library.get(this.active));
     else if (event.key === "f") this.#tell("favorite", library.get(this.active));
     else return;
     event.preventDefault();
-  }
-
-  /** A step past the first or last row stays in its column. */
-  #step(/** @type {number} */ by) {
-    const total = library.total ?? 0;
-    const to = this.active + by;
-    if (Math.abs(by) > 1 && to < 0) return this.activate(Math.abs(by) > this.columns ? this.active % this.columns : this.active);
-    if (Math.abs(by) > 1 && to >= total) {
-      const sameRow = Math.floor(this.active / this.columns) === Math.floor((total - 1) / this.columns);
-      return this.activate(sameRow ? this.active : total - 1);
-    }
-    return this.activate(to);
   }
 }
 

@@ -8,6 +8,8 @@ import { query } from "./query.js";
 
 export const PAGE = 100;
 const KEPT_PAGES = 80;
+/** How many LoRAs beyond the visible ones are asked for. */
+const AHEAD = 40;
 
 /**
  * Emits: "reset" (another query's first page is here), "loaded" (a page arrived), "item" (one LoRA changed),
@@ -103,8 +105,9 @@ class Library extends Emitter {
   /** Load the pages of this range of the list, and give up pages that were scrolled past. */
   ensure(/** @type {number} */ first, /** @type {number} */ last) {
     this.visible = { first, last };
-    const from = Math.floor(first / PAGE);
-    const to = Math.floor(Math.max(first, last) / PAGE);
+    const end = Math.max(0, (this.total ?? 0) - 1);
+    const from = Math.floor(Math.max(0, first - AHEAD) / PAGE);
+    const to = Math.floor(Math.min(end, last + AHEAD) / PAGE);
     for (const [page, controller] of this.waiting) {
       if (page < from || page > to) {
         controller.abort();

@@ -111,9 +111,9 @@ function startOrder() {
 }
 
 function startDensity(/** @type {import("./grid.js").LoraGrid} */ grid) {
-  const sizes = /** @type {import("./grid.js").Density[]} */ (["small", "medium", "large"]);
+  const sizes = /** @type {import("./geometry.js").Density[]} */ (["small", "medium", "large"]);
   const group = find("#density");
-  const show = (/** @type {import("./grid.js").Density} */ size) => {
+  const show = (/** @type {import("./geometry.js").Density} */ size) => {
     grid.setDensity(size);
     for (const button of group.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === size));
   };
