@@ -104,6 +104,11 @@ class Hasher:
         """Start the thread; it waits for the first scan to end."""
         self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """There may be new files to hash."""
         self._wake.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,10 +72,3 @@ def api(state: State) -> Iterator[TestClient]:
     ) as client:
         yield client
 
-
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Wait for `condition`, or fail."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
