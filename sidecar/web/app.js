@@ -2,7 +2,7 @@
 import { runMainAction, toggleFavorite } from "./actions.js";
 import { readLora, ApiError } from "./api.js";
 import { bridge } from "./bridge.js";
-import { debounce, find, h } from "./dom.js";
+import { find, h, throttle } from "./dom.js";
 import "./drawer.js";
 import { startEmpty } from "./empty.js";
 import { live } from "./events.js";
@@ -49,14 +49,7 @@ function connectGrid() {
 }
 
 function connectEvents() {
-  /** @type {(() => void)} */
-  const refresh = debounce(() => void library.refresh(), 300);
-  let last = 0;
-  live.on("library.changed", () => {
-    if (performance.now() - last > 1000) void library.refresh();
-    else refresh();
-    last = performance.now();
-  });
+  live.on("library.changed", throttle(() => void library.refresh(), 1000));
   live.on("reset", () => void library.refresh());
   live.on("polled", () => void library.refresh());
   live.on("generation.recorded", () => query.open !== null && void drawer.reread(query.open));

@@ -65,6 +65,27 @@ export function debounce(call, wait) {
   return Object.assign(later, { cancel: () => clearTimeout(timer) });
 }
 
+/**
+ * Run at once, then at most once in `wait` milliseconds however often it is called; the last call is never lost.
+ * @param {() => void} call
+ * @param {number} wait
+ */
+export function throttle(call, wait) {
+  let last = -Infinity;
+  let timer = 0;
+  return () => {
+    if (timer) return;
+    const rest = last + wait - performance.now();
+    const run = () => {
+      timer = 0;
+      last = performance.now();
+      call();
+    };
+    if (rest <= 0) run();
+    else timer = window.setTimeout(run, rest);
+  };
+}
+
 /** True while the user is typing into a field, so that single-key shortcuts stay out of the way. */
 export function isTyping(/** @type {EventTarget|null} */ target) {
   return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));

@@ -5,8 +5,8 @@
 /** Narrowest card, the same on a phone, height of the preview to its width, height of the caption: in CSS pixels. */
 const SIZES = {
   small: { min: 116, phone: 100, ratio: 1.15, caption: 58 },
-  medium: { min: 172, phone: 150, ratio: 1.2, caption: 76 },
-  large: { min: 264, phone: 320, ratio: 1.15, caption: 82 },
+  medium: { min: 172, phone: 150, ratio: 1.15, caption: 92 },
+  large: { min: 264, phone: 320, ratio: 1.1, caption: 100 },
 };
 const PHONE = 520;
 

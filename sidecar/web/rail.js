@@ -28,8 +28,8 @@ export class FilterRail extends HTMLElement {
     /** @type {Set<string>} */
     this.unfolded = new Set();
     this.allTags = false;
-    /** @type {HTMLElement|null} */
-    this.stateSection = null;
+    /** @type {Record<string, HTMLElement>} */
+    this.sections = {};
     this.favorite = this.#row("favorite/", "Favourites", () => query.set({ favorite: !query.filters.favorite }), icon("star"));
     this.lists = {
       base_model: h("div", { class: "options" }),
@@ -42,16 +42,18 @@ export class FilterRail extends HTMLElement {
   }
 
   connectedCallback() {
-    const section = (/** @type {string} */ title, /** @type {(Node|null)[]} */ ...parts) =>
-      h("section", { "aria-label": title }, h("h2", null, title), ...parts);
+    const section = (/** @type {string} */ name, /** @type {string} */ title, /** @type {Node[]} */ ...parts) => {
+      const made = h("section", { "aria-label": title, hidden: true }, h("h2", null, title), ...parts);
+      this.sections[name] = made;
+      return made;
+    };
     this.append(
       h("section", { "aria-label": "Favourites" }, this.favorite.element),
-      section("Base model", this.lists.base_model),
-      (this.stateSection = section("State", this.lists.state)),
-      section("Folders", this.lists.folder),
-      section("Tags", this.tagBox, this.lists.tag, this.moreTags),
+      section("base_model", "Base model", this.lists.base_model),
+      section("state", "State", this.lists.state),
+      section("folder", "Folders", this.lists.folder),
+      section("tag", "Tags", this.tagBox, this.lists.tag, this.moreTags),
     );
-    if (this.stateSection) this.stateSection.hidden = true;
     this.tagBox.addEventListener("input", () => this.#drawTags());
     this.tagBox.addEventListener("keydown", (event) => this.#tagKey(event));
     this.moreTags.addEventListener("click", () => {
@@ -86,7 +88,10 @@ export class FilterRail extends HTMLElement {
     this.#fill("base_model", [...this.known.base_model], this.lists.base_model);
     const states = [...this.known.state].filter(([value, of]) => of > 0 || value !== "ok");
     this.#fill("state", states, this.lists.state, (value) => STATE_NAMES[value] ?? (value === "ok" ? "Usable" : value));
-    if (this.stateSection) this.stateSection.hidden = !states.some(([value]) => value !== "ok");
+    for (const [list, made] of Object.entries(this.sections)) {
+      const known = [...this.known[/** @type {keyof typeof this.known} */ (list)].keys()];
+      made.hidden = list === "state" ? !known.some((value) => value !== "ok") : known.length === 0;
+    }
     this.#drawFolders();
     this.#drawTags();
   }

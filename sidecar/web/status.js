@@ -1,5 +1,6 @@
 // What the sidecar is doing: scan and hashing progress in the bar, folders and facts in the popover, the banner when it is gone.
 import { ApiError, addFolder, pauseHashing, readHealth, readStatus, startScan } from "./api.js";
+import { bridge } from "./bridge.js";
 import { add, debounce, find, h } from "./dom.js";
 import { bytes, count, plural } from "./format.js";
 import { live } from "./events.js";
@@ -129,7 +130,7 @@ async function drawPopover() {
       h("dt", null, "Text embeddings"),
       h("dd", null, health.embeddings.model ?? "not installed"),
       h("dt", null, "Host"),
-      h("dd", null, health.host ?? "none (standalone)"),
+      h("dd", null, health.host ?? bridge.host?.host ?? "none (standalone)"),
       h("dt", null, "Data folder"),
       h("dd", null, h("code", null, health.data)),
       h("dt", null, "Version"),
