@@ -36,7 +36,6 @@ CONTENT_SECURITY_POLICY = (
 )
 
 router = APIRouter(tags=["sidecar"])
-unknown = APIRouter()
 
 
 def make_app(state: State) -> ASGIApp:
@@ -50,7 +49,7 @@ def make_app(state: State) -> ASGIApp:
         lifespan=_lifespan,
     )
     app.state.sidecar = state
-    for part in (router, library_router, prompts_router, generation_router, unknown):
+    for part in (router, library_router, prompts_router, generation_router):
         app.include_router(part, prefix="/api/v1")
     app.add_exception_handler(SidecarError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -145,12 +144,6 @@ async def stream_events(websocket: WebSocket, after: int | None = None) -> None:
 
 def _message(event: Event) -> dict[str, Any]:
     return {"n": event.n, "type": event.type, "data": event.data}
-
-
-@unknown.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-def no_such_route(path: str) -> Response:
-    """The error envelope also for addresses that do not exist."""
-    raise HTTPException(404)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, orjson.JSONDecodeError) as error:
         raise StartError(

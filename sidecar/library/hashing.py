@@ -147,8 +147,9 @@ class Hasher:
         workers = max(1, (os.cpu_count() or 2) - 1)
         with ThreadPoolExecutor(workers, thread_name_prefix="hash") as pool:
             while not self._stopped.is_set():
-                self._scan_idle.wait()
                 self._running.wait()
+                if not self._scan_idle.wait(timeout=0.5):
+                    continue
                 try:
                     worked = self._work_off(pool, workers)
                 except SidecarError as error:

@@ -82,9 +82,12 @@ class Scanner:
         with self._wake:
             for place in places if places is not None else map(Place, folders.active_roots(self._database)):
                 self._wanted[place] = None
-            self.status.scanning = True
-            self.idle.clear()
-            self._wake.notify()
+            if self._wanted:
+                self.status.scanning = True
+                self.idle.clear()
+                self._wake.notify()
+            elif not self.status.scanning:
+                self.idle.set()  # there is no folder
 
     def progress(self) -> dict[str, object]:
         """The status as the API and the events tell it."""

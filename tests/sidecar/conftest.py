@@ -71,4 +71,3 @@ def api(state: State) -> Iterator[TestClient]:
         make_app(state), base_url="http://127.0.0.1/api/v1", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as client:
         yield client
-

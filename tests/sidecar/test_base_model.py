@@ -20,7 +20,10 @@ def header(tensors: dict[str, tuple[int, ...]], **metadata: str) -> Header:
         ({K: (4, 768)}, "SD 1.x"),
         ({K: (4, 1024)}, "SD 2.x"),
         ({K: (4, 2048)}, "SDXL"),
-        ({"unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": (8, 2048)}, "SDXL"),
+        (
+            {"unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": (8, 2048)},
+            "SDXL",
+        ),
         ({"lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": (4, 1280)}, "SDXL"),
         ({"lora_unet_input_blocks_7_1_transformer_blocks_2_ff_net_2.lora_down.weight": (4, 5120)}, "SDXL"),
         ({"lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight": (4, 1536)}, "SD 3"),
@@ -52,7 +55,10 @@ def test_families_of_sdxl_are_told_by_the_checkpoint_trained_on(checkpoint: str,
 
 
 def test_tensors_win_over_a_bogus_architecture() -> None:
-    assert detect(header({K: (4, 768)}, **{"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}))[0] == "SD 1.x"
+    assert (
+        detect(header({K: (4, 768)}, **{"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}))[0]
+        == "SD 1.x"
+    )
 
 
 def test_metadata_decides_when_tensors_say_nothing() -> None:

@@ -62,7 +62,10 @@ def compose(loras: Path, scan: Callable[[], None], api: TestClient) -> Compose:
         ("a <lora:nowhere:1>", "a "),
         ("<lora:shared:1>x", "x"),
         ("<lora:cut:1>x", "x"),
-        ("<hypernet:x:1> (a:1.2) [b] BREAK {c|d} __e__ <lora", "<hypernet:x:1> (a:1.2) [b] BREAK {c|d} __e__ <lora"),
+        (
+            "<hypernet:x:1> (a:1.2) [b] BREAK {c|d} __e__ <lora",
+            "<hypernet:x:1> (a:1.2) [b] BREAK {c|d} __e__ <lora",
+        ),
         ("<lora:>", "<lora:>"),
     ],
 )
@@ -81,7 +84,9 @@ def test_trigger_words_are_added_when_asked_and_never_doubled(compose: Compose) 
     tag = "<lora:InkWash:1>"
     assert compose(f"a cat {tag}")["prompt"] == f"a cat {tag}"
     assert compose(f"a cat {tag}", add_trigger_words=True)["prompt"] == f"a cat {tag}, ink wash, soft brush"
-    assert compose(f"Ink_Wash cat {tag}", add_trigger_words=True)["prompt"] == f"Ink_Wash cat {tag}, soft brush"
+    assert (
+        compose(f"Ink_Wash cat {tag}", add_trigger_words=True)["prompt"] == f"Ink_Wash cat {tag}, soft brush"
+    )
     full = f"(ink wash:1.2), soft brush {tag}"
     assert compose(full, add_trigger_words=True)["prompt"] == full
     assert compose(f"inky wash {tag},", add_trigger_words=True)["prompt"].endswith(", ink wash, soft brush")
@@ -120,7 +125,9 @@ def test_many_tags_are_composed(compose: Compose) -> None:
     assert compose("<lora:inkwash:1>" * 2_000)["prompt"] == "<lora:InkWash:1>" * 2_000
 
 
-pieces = st.sampled_from(["<lora:", ">", ":", "a", "<", "0.5", ",", " ", "🦊", "\n", "<lora:x:1>", "مرحبا", "(", "BREAK"])
+pieces = st.sampled_from(
+    ["<lora:", ">", ":", "a", "<", "0.5", ",", " ", "🦊", "\n", "<lora:x:1>", "مرحبا", "(", "BREAK"]
+)
 
 
 @given(st.lists(pieces).map("".join))

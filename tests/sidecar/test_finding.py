@@ -114,7 +114,9 @@ def test_pages_by_cursor_cover_the_list_once(names: Names, api: TestClient, sort
     seen: list[str] = []
     cursor = None
     while True:
-        answer = api.get("loras", params={"sort": sort, "limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        answer = api.get(
+            "loras", params={"sort": sort, "limit": 2, **({"cursor": cursor} if cursor else {})}
+        ).json()
         seen += [item["name"] for item in answer["items"]]
         cursor = answer["next_cursor"]
         if not cursor:
@@ -140,7 +142,15 @@ def test_offset_jumps_and_random_is_repeatable(names: Names) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"sort": "colour"}, {"state": "lost"}, {"cursor": "!!"}, {"cursor": "WyJhIl0="}, {"limit": 0}, {"limit": 5000}]
+    "query",
+    [
+        {"sort": "colour"},
+        {"state": "lost"},
+        {"cursor": "!!"},
+        {"cursor": "WyJhIl0="},
+        {"limit": 0},
+        {"limit": 5000},
+    ],
 )
 def test_a_wrong_question_is_answered_with_4xx(names: Names, api: TestClient, query: dict[str, Any]) -> None:
     answer = api.get("loras", params=query)

@@ -70,7 +70,9 @@ def test_a_file_without_header_is_its_own_body(tmp_path: Path, content: bytes) -
     assert hash_file(str(path)).body == hash_file(str(path)).sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_hashes_are_shown_once_known(loras: Path, scan: Scan, api: TestClient, hash_all: Callable[[], None]) -> None:
+def test_hashes_are_shown_once_known(
+    loras: Path, scan: Scan, api: TestClient, hash_all: Callable[[], None]
+) -> None:
     path = make_lora(loras / "a.safetensors", sshs_model_hash="c0ffee" * 8)
     scan()
     assert only(api, "a")["hashing_pending"] is True
@@ -83,10 +85,21 @@ def test_hashes_are_shown_once_known(loras: Path, scan: Scan, api: TestClient, h
 
 
 def test_an_edit_wins_and_null_takes_it_back(loras: Path, scan: Scan, api: TestClient) -> None:
-    make_lora(loras / "a.safetensors", modelspec__title="From file", modelspec__trigger_phrase="word", modelspec__tags="x, y")
+    make_lora(
+        loras / "a.safetensors",
+        modelspec__title="From file",
+        modelspec__trigger_phrase="word",
+        modelspec__tags="x, y",
+    )
     scan()
     lora_id = only(api, "a")["id"]
-    edit = {"title": "Mine", "trigger_words": ["other", " other ", ""], "tags": ["y", "z"], "weight": 0.4, "rating": 5}
+    edit = {
+        "title": "Mine",
+        "trigger_words": ["other", " other ", ""],
+        "tags": ["y", "z"],
+        "weight": 0.4,
+        "rating": 5,
+    }
     detail = api.patch(f"loras/{lora_id}", json=edit).json()
     assert (detail["title"], detail["trigger_words"], detail["tags"]) == ("Mine", ["other"], ["y", "z"])
     assert (detail["weight"], detail["rating"]) == (0.4, 5)
@@ -110,9 +123,19 @@ def test_tags_are_added_and_removed_one_by_one(loras: Path, scan: Scan, api: Tes
 
 
 @pytest.mark.parametrize(
-    "edit", [{"rating": 9}, {"weight": "much"}, {"tags": [""]}, {"notes": "x" * 200_000}, {"favorite": "perhaps"}, []]
+    "edit",
+    [
+        {"rating": 9},
+        {"weight": "much"},
+        {"tags": [""]},
+        {"notes": "x" * 200_000},
+        {"favorite": "perhaps"},
+        [],
+    ],
 )
-def test_a_wrong_edit_is_refused_and_changes_nothing(loras: Path, scan: Scan, api: TestClient, edit: Any) -> None:
+def test_a_wrong_edit_is_refused_and_changes_nothing(
+    loras: Path, scan: Scan, api: TestClient, edit: Any
+) -> None:
     make_lora(loras / "a.safetensors")
     scan()
     before = only(api, "a")
@@ -123,7 +146,11 @@ def test_a_wrong_edit_is_refused_and_changes_nothing(loras: Path, scan: Scan, ap
 
 
 def test_an_unknown_lora_is_404(api: TestClient) -> None:
-    for answer in (api.get("loras/99"), api.patch("loras/99", json={"favorite": True}), api.get("loras/99/preview")):
+    for answer in (
+        api.get("loras/99"),
+        api.patch("loras/99", json={"favorite": True}),
+        api.get("loras/99/preview"),
+    ):
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "not_found"
 
@@ -134,7 +161,9 @@ def test_notes_follow_the_content_into_another_folder_under_another_header(
     path = make_lora(loras / "a.safetensors", body=b"w" * 3072)
     scan()
     hash_all()
-    api.patch(f"loras/{only(api, 'a')['id']}", json={"notes": "precious", "favorite": True, "add_tags": ["mine"]})
+    api.patch(
+        f"loras/{only(api, 'a')['id']}", json={"notes": "precious", "favorite": True, "add_tags": ["mine"]}
+    )
     path.unlink()
     make_lora(loras / "b" / "downloaded again.safetensors", body=b"w" * 3072, modelspec__title="Other header")
     scan()
@@ -177,7 +206,9 @@ def test_a_new_version_under_the_old_name_starts_with_the_old_notes(
     assert only(api, "old again")["notes"] == "v1"
 
 
-def test_hashing_pauses_and_goes_on(loras: Path, scan: Scan, api: TestClient, hash_all: Callable[[], None]) -> None:
+def test_hashing_pauses_and_goes_on(
+    loras: Path, scan: Scan, api: TestClient, hash_all: Callable[[], None]
+) -> None:
     make_lora(loras / "a.safetensors")
     assert api.post("library/hashing", json={"paused": True}).json()["hashing"]["paused"] is True
     scan()

@@ -58,7 +58,9 @@ def test_the_type_is_told_by_the_content_not_the_name(loras: Path, scan: Scan, a
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x89PNG\r\n\x1a\n" + bytes(50)])
-def test_a_broken_picture_is_an_error_not_a_crash(loras: Path, scan: Scan, api: TestClient, content: bytes) -> None:
+def test_a_broken_picture_is_an_error_not_a_crash(
+    loras: Path, scan: Scan, api: TestClient, content: bytes
+) -> None:
     add_side_file(make_lora(loras / "a.safetensors"), ".png", content)
     scan()
     answer = preview(api)
@@ -84,14 +86,18 @@ def test_a_video_is_sent_in_ranges(loras: Path, scan: Scan, api: TestClient) -> 
     assert answer.headers["content-type"] == "video/mp4"
 
 
-def test_a_picture_in_the_header_is_used_when_there_is_no_file(loras: Path, scan: Scan, api: TestClient) -> None:
+def test_a_picture_in_the_header_is_used_when_there_is_no_file(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
     url = "data:image/jpeg;base64," + base64.b64encode(picture((20, 20), "JPEG")).decode()
     make_lora(loras / "a.safetensors", modelspec__thumbnail=url)
     scan()
     assert Image.open(io.BytesIO(preview(api).content)).size == (20, 20)
 
 
-def test_a_picture_beside_wins_over_a_video_and_preview_over_plain(loras: Path, scan: Scan, api: TestClient) -> None:
+def test_a_picture_beside_wins_over_a_video_and_preview_over_plain(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
     path = make_lora(loras / "a.safetensors")
     add_side_file(path, ".mp4", b"\x00\x00\x00\x18ftypmp42")
     add_side_file(path, ".png", picture((10, 10)))
@@ -108,8 +114,12 @@ def test_a_lora_without_preview_is_404(loras: Path, scan: Scan, api: TestClient)
 
 
 def test_script_in_a_description_is_taken_out(loras: Path, scan: Scan, api: TestClient) -> None:
-    hostile = "<p onclick=x()>Hi</p><script>alert(1)</script><img src=http://x/y.png><a href='javascript:x()'>a</a>"
-    add_side_file(make_lora(loras / "a.safetensors"), ".civitai.info", {"modelId": 1, "model": {"description": hostile}})
+    hostile = (
+        "<p onclick=x()>Hi</p><script>alert(1)</script><img src=http://x/y.png><a href='javascript:x()'>a</a>"
+    )
+    add_side_file(
+        make_lora(loras / "a.safetensors"), ".civitai.info", {"modelId": 1, "model": {"description": hostile}}
+    )
     scan()
     item = api.get("loras").json()["items"][0]
     description = api.get(f"loras/{item['id']}").json()["description"]

@@ -43,9 +43,15 @@ def test_files_in_all_folders_are_listed_with_their_states(loras: Path, scan: Sc
     assert "cut off" in detail["state_reason"]
 
 
-def test_side_files_give_title_words_weight_tags_and_examples(loras: Path, scan: Scan, api: TestClient) -> None:
-    path = make_lora(loras / "style.safetensors", modelspec__trigger_phrase="from header", modelspec__tags="one, Two")
-    add_side_file(path, ".json", {"activation text": "inkwash, brush", "preferred weight": 0.7, "notes": "mine"})
+def test_side_files_give_title_words_weight_tags_and_examples(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
+    path = make_lora(
+        loras / "style.safetensors", modelspec__trigger_phrase="from header", modelspec__tags="one, Two"
+    )
+    add_side_file(
+        path, ".json", {"activation text": "inkwash, brush", "preferred weight": 0.7, "notes": "mine"}
+    )
     add_side_file(path, ".civitai.info", {
         "id": 2, "modelId": 1, "name": "v2", "baseModel": "Pony", "trainedWords": ["other,"],
         "model": {"name": "Ink Wash", "tags": ["two", "style"], "description": "<p>Soft <b>ink</b></p>"},
@@ -72,7 +78,12 @@ def test_side_files_give_title_words_weight_tags_and_examples(loras: Path, scan:
 def test_sdnext_copy_of_a_civitai_model_is_read_as_one(loras: Path, scan: Scan, api: TestClient) -> None:
     path = make_lora(loras / "b.safetensors")
     versions = [
-        {"id": 9, "baseModel": "SDXL 1.0", "trainedWords": ["newer"], "files": [{"name": "other.safetensors"}]},
+        {
+            "id": 9,
+            "baseModel": "SDXL 1.0",
+            "trainedWords": ["newer"],
+            "files": [{"name": "other.safetensors"}],
+        },
         {"id": 8, "baseModel": "SD 1.5", "trainedWords": ["mine"], "files": [{"name": "b.safetensors"}]},
     ]
     add_side_file(path, ".json", {"id": 4, "name": "Model", "tags": ["t"], "modelVersions": versions})
@@ -95,7 +106,11 @@ BAD_SIDE_FILES: dict[str, bytes] = {
 @pytest.mark.parametrize("name", BAD_SIDE_FILES)
 def test_a_bad_side_file_leaves_the_lora_listed(loras: Path, scan: Scan, api: TestClient, name: str) -> None:
     add_side_file(make_lora(loras / "a.safetensors"), ".json", BAD_SIDE_FILES[name])
-    add_side_file(make_lora(loras / "b.safetensors"), ".civitai.info", b'{"modelId": {}, "model": 5, "images": 7, "trainedWords": "x"}')
+    add_side_file(
+        make_lora(loras / "b.safetensors"),
+        ".civitai.info",
+        b'{"modelId": {}, "model": 5, "images": 7, "trainedWords": "x"}',
+    )
     scan()
     assert {item["state"] for item in listed(api).values()} == {"ok"}
     detail = api.get(f"loras/{listed(api)['a']['id']}").json()
@@ -113,7 +128,7 @@ def test_a_side_file_of_200_mb_is_left_unread(loras: Path, scan: Scan, api: Test
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows allows few of these names")
 def test_strange_names_are_listed_as_they_are(loras: Path, scan: Scan, api: TestClient) -> None:
-    names = ["a:b", "<x>", "it's \"quoted\"", "emoji 🦊", "n" * 236, "%2e%2e", "a.b.c", "-dash", "名前"]
+    names = ["a:b", "<x>", 'it\'s "quoted"', "emoji 🦊", "n" * 236, "%2e%2e", "a.b.c", "-dash", "名前"]
     for name in names:
         make_lora(loras / f"{name}.safetensors")
     scan()
@@ -121,7 +136,9 @@ def test_strange_names_are_listed_as_they_are(loras: Path, scan: Scan, api: Test
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no Unicode")
-def test_a_name_that_is_no_unicode_is_left_out_and_the_rest_goes_on(loras: Path, scan: Scan, api: TestClient) -> None:
+def test_a_name_that_is_no_unicode_is_left_out_and_the_rest_goes_on(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
     make_lora(loras / "good.safetensors")
     shutil.copy(loras / "good.safetensors", os.fsencode(loras) + b"/bad\xff.safetensors")
     scan()
@@ -134,11 +151,17 @@ def test_two_files_of_one_stem_are_both_listed_and_marked(loras: Path, scan: Sca
     make_lora(loras / "other.safetensors")
     scan()
     items = api.get("loras").json()["items"]
-    assert [(item["name"], item["shadowed"]) for item in items] == [("other", False), ("same", True), ("same", True)]
+    assert [(item["name"], item["shadowed"]) for item in items] == [
+        ("other", False),
+        ("same", True),
+        ("same", True),
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
-def test_links_are_followed_once_and_loops_end(loras: Path, tmp_path: Path, scan: Scan, api: TestClient) -> None:
+def test_links_are_followed_once_and_loops_end(
+    loras: Path, tmp_path: Path, scan: Scan, api: TestClient
+) -> None:
     make_lora(tmp_path / "elsewhere" / "linked.safetensors")
     (loras / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "loop").symlink_to(loras)
@@ -148,7 +171,9 @@ def test_links_are_followed_once_and_loops_end(loras: Path, tmp_path: Path, scan
     assert list(listed(api)) == ["linked"]
 
 
-def test_a_deleted_file_stays_listed_as_missing_with_what_was_noted(loras: Path, scan: Scan, api: TestClient) -> None:
+def test_a_deleted_file_stays_listed_as_missing_with_what_was_noted(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
     path = make_lora(loras / "a.safetensors")
     scan()
     lora_id = listed(api)["a"]["id"]
