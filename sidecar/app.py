@@ -81,7 +81,11 @@ class _AppFiles(StaticFiles):
 @router.get("/health")
 def get_health(state: Annotated[State, Depends(get_state)]) -> Response:
     """Whether it works, and what it holds."""
-    count = state.database.reader().execute("SELECT count(*) FROM loras").fetchone()[0]
+    count = (
+        state.database.reader()
+        .execute("SELECT count(*) FROM loras WHERE root_id IN (SELECT id FROM roots WHERE active)")
+        .fetchone()[0]
+    )
     return json_response(
         {
             "status": "ok",

@@ -11,7 +11,7 @@ from sidecar import __version__
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code (2: it cannot start, 3: the data folder is in use)."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     from sidecar.errors import StartError
 
     try:
@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     parser = argparse.ArgumentParser(prog="python -m sidecar", description="LoRA Manager's sidecar.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -32,12 +32,13 @@ def activate(database: Database, paths: list[Path], *, only: bool = False) -> li
             raise BadRequest(f"A LoRA folder needs its full path; {str(path)!r} has none.")
 
     def work(connection: sqlite3.Connection) -> None:
-        if only:
-            connection.execute("UPDATE roots SET active = 0")
+        if only:  # what is left behind also gives its label back
+            connection.execute("UPDATE roots SET active = 0, label = '#' || id")
         for path in paths:
             text = os.path.realpath(path)
             connection.execute(
-                "INSERT INTO roots (path, label) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET active = 1",
+                """INSERT INTO roots (path, label) VALUES (?, ?)
+                   ON CONFLICT (path) DO UPDATE SET active = 1, label = excluded.label""",
                 (text, _free_label(connection, text)),
             )
         active = [row["path"] for row in connection.execute("SELECT path FROM roots WHERE active")]

@@ -1,4 +1,5 @@
 // Requests to the sidecar. Addresses are relative to the page, so that it works at / and below a host's sub-path.
+import { Emitter } from "./dom.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./types.js").Detail} Detail */
@@ -17,8 +18,8 @@ export class ApiError extends Error {
   }
 }
 
-/** Hears "unauthorized", "unreachable" and "reachable" about every request. */
-export const link = new EventTarget();
+/** Hears "unauthorized" {code, message}: "not_signed_in" is the host's login, anything else the sidecar's token. */
+export const access = new Emitter();
 
 /** The absolute address of a path below the page's folder. */
 export const address = (/** @type {string} */ path) => new URL(path, document.baseURI);
@@ -46,14 +47,11 @@ export async function request(method, path, { body, signal, token } = {}) {
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    link.dispatchEvent(new Event("unreachable"));
     throw new ApiError(0, "unreachable", "LoRA Manager does not answer. It may be restarting.");
   }
-  if (response.status === 502 || response.status === 504) link.dispatchEvent(new Event("unreachable"));
-  else link.dispatchEvent(new Event("reachable"));
   if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
   const told = await response.json().then((answer) => answer?.error, () => null);
-  if (response.status === 401) link.dispatchEvent(new Event("unauthorized"));
+  if (response.status === 401 && !token) access.emit("unauthorized", { code: told?.code, message: told?.message });
   throw new ApiError(response.status, told?.code ?? "error", told?.message ?? `The sidecar answered ${response.status}.`);
 }
 

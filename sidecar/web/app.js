@@ -67,7 +67,9 @@ function connectEvents() {
 async function begin() {
   void refreshStatus();
   await library.reload();
-  if (library.error?.status !== 401) live.start();
+  if (library.error?.status === 401) return;
+  live.start();
+  live.retry();
 }
 
 document.documentElement.classList.toggle("framed", window.parent !== window);

@@ -3,6 +3,7 @@ import { mainAction } from "./actions.js";
 import { previewUrl } from "./api.js";
 import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
+import { still } from "./film.js";
 import { hue, initials, titleOf, weight } from "./format.js";
 import { icon } from "./icons.js";
 import { query } from "./query.js";
@@ -43,7 +44,7 @@ export class Card {
     this.caption = h("div", { class: "caption" }, this.title, h("div", { class: "sub" }, this.base), this.tags, this.info);
     this.element = h("div", { class: "card", role: "gridcell", tabIndex: -1 }, this.preview, this.star, this.caption);
     this.element.addEventListener("pointerenter", () => this.#play());
-    this.element.addEventListener("pointerleave", () => this.video?.pause());
+    this.element.addEventListener("pointerleave", () => this.#stop());
   }
 
   /**
@@ -127,29 +128,39 @@ export class Card {
     if (!lora.preview || !images) return;
     this.shownPreview = wanted;
     if (lora.preview.kind === "image") this.image.src = previewUrl(lora);
-    else this.#showVideo(lora);
-  }
-
-  #showVideo(/** @type {Lora} */ lora) {
-    this.video = h("video", { muted: true, loop: true, playsInline: true, preload: "metadata", tabIndex: -1, "aria-hidden": "true" });
-    this.video.src = previewUrl(lora, true);
-    this.image.after(this.video);
-    this.element.classList.add("film");
+    else {
+      this.element.classList.add("film");
+      const here = () => this.shownPreview === wanted;
+      void still(lora, here).then((url) => {
+        if (here() && url) this.image.src = url;
+        else if (here()) this.letters.textContent = initials(titleOf(lora));
+      });
+    }
   }
 
   #clearPreview() {
     this.shownPreview = "";
     this.image.classList.remove("ready");
     this.image.removeAttribute("src");
+    this.element.classList.remove("film");
+    this.#stop();
+  }
+
+  /** A video runs, without sound, while the pointer is on its card. */
+  #play() {
+    const { lora } = this;
+    if (lora?.preview?.kind !== "video" || this.video || calm.matches) return;
+    this.video = h("video", { muted: true, loop: true, playsInline: true, tabIndex: -1, "aria-hidden": "true" });
+    this.video.src = previewUrl(lora, true);
+    this.image.after(this.video);
+    this.video.play().catch(() => {}); // the pointer left before it began
+  }
+
+  #stop() {
     if (!this.video) return;
     this.video.removeAttribute("src");
     this.video.load(); // lets go of the connection
     this.video.remove();
     this.video = null;
-    this.element.classList.remove("film");
-  }
-
-  #play() {
-    if (this.video && !calm.matches) this.video.play().catch(() => {}); // scrolled away before it began
   }
 }

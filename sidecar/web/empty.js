@@ -32,8 +32,10 @@ function draw() {
 }
 
 function errorView() {
-  const text = library.error?.status === 0 ? "LoRA Manager does not answer" : "The list could not be loaded";
-  const why = library.error?.status === 0 ? "It may be starting or restarting. This page goes on by itself as soon as it is back." : (library.error?.message ?? "");
+  const away = library.error?.status === 0 || library.error?.code.startsWith("sidecar_");
+  const text = away ? "LoRA Manager does not answer yet" : "The list could not be loaded";
+  const told = library.error?.status === 0 ? "It may be starting or restarting." : (library.error?.message ?? "");
+  const why = away ? `${told} This page goes on by itself as soon as it is there.` : told;
   return [
     icon("warn"),
     h("h2", null, text),

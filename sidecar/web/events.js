@@ -6,7 +6,7 @@ const WAITS = [500, 1000, 2000, 4000, 8000, 15000];
 
 /**
  * Emits every message by its type (library.scan, library.changed, …) with its data; "reset" when messages were missed;
- * "down" {seconds until the next try} and "up" about the sidecar itself.
+ * "down" {seconds until the next try, message of the host's proxy if it gave one} and "up" about the sidecar itself.
  */
 class Live extends Emitter {
   constructor() {
@@ -75,14 +75,14 @@ class Live extends Emitter {
       this.#setDown(false);
       if (this.failures > 2) this.emit("polled");
     } catch (error) {
-      if (error instanceof ApiError && (error.status === 0 || error.status >= 500)) this.#setDown(true, wait);
+      if (error instanceof ApiError && (error.status === 0 || error.status >= 500)) this.#setDown(true, wait, error.status === 0 ? "" : error.message);
     }
   }
 
-  #setDown(/** @type {boolean} */ down, wait = 0) {
+  #setDown(/** @type {boolean} */ down, wait = 0, message = "") {
     const before = this.down;
     this.down = down;
-    if (down) this.emit("down", { seconds: wait / 1000 });
+    if (down) this.emit("down", { seconds: wait / 1000, message });
     else if (before) this.emit("up");
   }
 }

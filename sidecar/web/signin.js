@@ -1,5 +1,5 @@
 // Signing in: with the token from the address that the sidecar printed, or by hand.
-import { ApiError, link, signIn } from "./api.js";
+import { ApiError, access, signIn } from "./api.js";
 import { find } from "./dom.js";
 
 /** Take a token out of the page's address and trade it for the cookie. */
@@ -20,13 +20,18 @@ export function startSignIn(entered) {
   /** @type {HTMLInputElement} */
   const box = find("#token");
   const note = find("#sign-in-note");
-  link.addEventListener("unauthorized", () => {
+  access.on("unauthorized", ({ code, message }) => {
     if (!view.hidden) return;
     view.hidden = false;
+    const host = code === "not_signed_in"; // the host's own login ended: its token would not help
+    find("#sign-in-host").hidden = !host;
+    find("#sign-in-own").hidden = host;
+    if (host) find("#sign-in-host p").textContent = message;
     document.body.classList.add("signed-out");
     find("#app").inert = true;
-    box.focus();
+    (host ? find("#sign-in-reload") : box).focus();
   });
+  find("#sign-in-reload").addEventListener("click", () => location.reload());
   find("form", view).addEventListener("submit", async (event) => {
     event.preventDefault();
     note.textContent = "";

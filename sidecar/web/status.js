@@ -179,7 +179,7 @@ export function folderForm() {
   return form;
 }
 
-function showGone(/** @type {{seconds: number}} */ { seconds }) {
+function showGone(/** @type {{seconds: number, message: string}} */ { seconds, message }) {
   find("#gone").hidden = false;
-  find("#gone-text").textContent = `LoRA Manager does not answer. What you see is what it last said; trying again ${seconds < 1 ? "now" : `every ${Math.round(seconds)} s`}.`;
+  find("#gone-text").textContent = `${message || "LoRA Manager does not answer."} What you see is what it last said; next try ${seconds < 1 ? "now" : `in ${Math.round(seconds)} s`}.`;
 }

@@ -47,7 +47,7 @@ function drawCounts() {
   else if (query.narrowed && whole !== null) place.textContent = `${count(total)} of ${count(whole)}`;
   else place.textContent = plural(total, "LoRA");
   const corrected = find("#corrected");
-  corrected.hidden = !library.corrected || total === null;
+  corrected.hidden = !library.corrected || !total;
   if (library.corrected) corrected.replaceChildren("Showing results for ", h("strong", null, library.corrected));
 }
 
