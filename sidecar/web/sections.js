@@ -59,7 +59,7 @@ export function trainingTags(/** @type {Detail} */ detail) {
     const buttons = (all ? tags : tags.slice(0, TAGS_SHOWN)).map(({ tag, count: of }) =>
       h(
         "button",
-        { class: bridge.host && bridge.says(tag) ? "word on" : "word", type: "button", title: bridge.host ? "Add to the prompt" : "Copy", onclick: () => useWords(tag) },
+        { class: bridge.host && bridge.says(tag) ? "word on" : "word", type: "button", title: bridge.host ? "Add to the prompt" : "Copy", onclick: (/** @type {MouseEvent} */ event) => useTag(event, tag) },
         tag,
         h("span", { class: "number" }, count(of)),
       ),
@@ -71,6 +71,14 @@ export function trainingTags(/** @type {Detail} */ detail) {
   more.addEventListener("click", () => ((all = !all), draw()));
   draw();
   return section("Training tags", cloud, more);
+}
+
+/** The host's page answers with the new prompt in a moment; then the button shows whether the tag is in it. */
+function useTag(/** @type {MouseEvent} */ event, /** @type {string} */ tag) {
+  const button = event.currentTarget;
+  useWords(tag);
+  if (!(button instanceof HTMLElement) || !bridge.host) return;
+  setTimeout(() => button.classList.toggle("on", bridge.says(tag)), 500);
 }
 
 export function training(/** @type {Detail} */ detail) {

@@ -137,14 +137,12 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture
 def open_page(open_context: Callable[..., BrowserContext]) -> Callable[..., Page]:
-    """`open_page(sidecar, hash="", **context options)`: signed in, with the first cards there."""
+    """`open_page(sidecar, **context options)`: signed in, with the first cards there."""
 
-    def start(sidecar: Sidecar, hash: str = "", cards: bool = True, **options: object) -> Page:
+    def start(sidecar: Sidecar, cards: bool = True, **options: object) -> Page:
         page = open_context(**options).new_page()
         page.goto(sidecar.door)
         expect(page.locator("#count")).not_to_be_empty()
-        if hash:
-            page.evaluate("hash => { location.hash = hash }", hash)
         if cards:
             expect(page.locator(".card[data-id]").first).to_be_visible()
         return page
@@ -152,7 +150,24 @@ def open_page(open_context: Callable[..., BrowserContext]) -> Callable[..., Page
     return start
 
 
+@pytest.fixture(scope="session")
+def desktop(browser: Browser) -> Iterator[BrowserContext]:
+    """The context that most tests share, for its warm cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(sidecar: Sidecar, open_page: Callable[..., Page]) -> Page:
-    """The shared library on a desktop, signed in."""
-    return open_page(sidecar)
+def page(sidecar: Sidecar, desktop: BrowserContext) -> Iterator[Page]:
+    """The shared library on a desktop, signed in; a script error fails the test."""
+    errors: list[str] = []
+    page = desktop.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(sidecar.door)
+    expect(page.locator(".card[data-id]").first).to_be_visible()
+    yield page
+    page.evaluate("localStorage.clear()")
+    page.close()
+    assert errors == []

@@ -152,14 +152,15 @@ def test_a_broken_file_is_shown_with_its_reason(page: Page) -> None:
     expect(page.locator(".problem .hint")).not_to_be_empty()
 
 
-def test_a_video_preview_plays_under_the_pointer(page: Page) -> None:
+def test_a_video_preview_shows_a_still_and_plays_under_the_pointer(page: Page) -> None:
     search(page, "film", 1)
     film = card(page, "film")
+    expect(film.locator("img.ready")).to_have_attribute("src", re.compile("^blob:"))
     film.locator(".preview").hover()
     page.wait_for_function("() => document.querySelector('.card video')?.currentTime > 0")
     assert film.locator("video").evaluate("video => video.muted")
     page.mouse.move(5, 5)
-    page.wait_for_function("() => document.querySelector('.card video').paused")
+    expect(film.locator("video")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("dark", True), ("light", False)])

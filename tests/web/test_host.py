@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,16 @@ HOST_PAGE = Path(__file__).with_name("host_page.html").read_text()
 
 
 @pytest.fixture
-def host_page(sidecar: Sidecar, open_context: Callable[..., BrowserContext]) -> Page:
+def host_page(sidecar: Sidecar, desktop: BrowserContext) -> Iterator[Page]:
     """The stand-in page, with the app signed in inside its frame."""
-    page = open_context(viewport={"width": 1000, "height": 760}).new_page()
+    page = desktop.new_page()
+    page.set_viewport_size({"width": 1000, "height": 760})
     page.goto(sidecar.door)
     expect(page.locator(".card[data-id]").first).to_be_visible()
     page.route("**/host-page", lambda route: route.fulfill(content_type="text/html", body=HOST_PAGE))
     page.goto(f"{sidecar.url}/host-page")
-    return page
+    yield page
+    page.close()
 
 
 @pytest.fixture

@@ -38,6 +38,15 @@ def test_a_cookie_that_ran_out_brings_the_sign_in_view(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in to LoRA Manager")).to_be_visible()
 
 
+def test_when_the_hosts_login_ended_the_page_says_so(page: Page) -> None:
+    refusal = {"error": {"code": "not_signed_in", "message": "Sign in to the host first.", "detail": None}}
+    page.route("**/api/v1/loras?*", lambda route: route.fulfill(status=401, json=refusal))
+    page.fill("#search", "meadow")
+    expect(page.get_by_text("Sign in to the host first.")).to_be_visible()
+    expect(page.get_by_label("Token")).to_be_hidden()
+    expect(page.get_by_role("button", name="Reload")).to_be_focused()
+
+
 def test_an_empty_library_says_where_it_looked_and_fills_by_itself(
     own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
