@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -40,30 +39,34 @@ class Readers:
 
         Args:
             read: a module's function, for the readers import it by name.
-            unread: what stands for a file whose reading ended its process.
+            unread: what stands for a file whose reading failed or ended its process; a module's function too.
         """
         first = list(islice(jobs, INLINE + 1))
         if len(first) <= INLINE and self._pool is None:
             if first:
-                yield [(job, read(job)) for job in first]
+                yield list(zip(first, _read_batch(read, first, unread)))
             return
         running: dict[Future[list[T]], list[FileJob]] = {}
         batches = _batches(chain(first, jobs))
-        try:
-            pool = self._started()
-            for batch in batches:
-                running[pool.submit(_read_batch, read, batch)] = batch
-                if len(running) >= self._count + WAITING_BATCHES:
+        unsent: list[FileJob] = []
+        ended = False
+        while not ended:
+            try:
+                for unsent in batches:
+                    running[self._started().submit(_read_batch, read, unsent, unread)] = unsent
+                    unsent = []
+                    if len(running) >= self._count + WAITING_BATCHES:
+                        yield from _finished(running)
+                while running:
                     yield from _finished(running)
-            while running:
-                yield from _finished(running)
-        except BrokenProcessPool:
-            log.warning(
-                "A reader process died; the rest is read more slowly, each file in a process of its own."
-            )
-            self.close()
-            for batch in [*running.values(), *batches]:
-                yield [(job, _read_alone(read, job, unread)) for job in batch]
+                ended = True
+            except BrokenProcessPool:
+                log.warning("A reader process died; looking for the file that did it.")
+                self.close()
+                for suspect in filter(None, [*running.values(), unsent]):
+                    yield _read_carefully(read, suspect, unread)
+                running.clear()
+                unsent = []
 
     def close(self) -> None:
         """End the processes, without waiting for what they still read."""
@@ -79,8 +82,17 @@ class Readers:
         return self._pool
 
 
-def _read_batch(read: Callable[[FileJob], T], batch: list[FileJob]) -> list[T]:
-    return [read(job) for job in batch]
+def _read_batch(
+    read: Callable[[FileJob], T], batch: list[FileJob], unread: Callable[[FileJob], T]
+) -> list[T]:
+    results = []
+    for job in batch:
+        try:
+            results.append(read(job))
+        except Exception:  # a reader's outer edge: one file must not cost all others
+            log.exception("%s could not be read", job.name)
+            results.append(unread(job))
+    return results
 
 
 def _batches(jobs: Iterator[FileJob]) -> Iterator[list[FileJob]]:
@@ -97,10 +109,15 @@ def _finished(running: dict[Future[list[T]], list[FileJob]]) -> Iterator[list[tu
         yield list(zip(running.pop(future), results))
 
 
-def _read_alone(read: Callable[[FileJob], T], job: FileJob, unread: Callable[[FileJob], T]) -> T:
-    """Read one file in a process that may die with it."""
+def _read_carefully(
+    read: Callable[[FileJob], T], batch: list[FileJob], unread: Callable[[FileJob], T]
+) -> list[tuple[FileJob, T]]:
+    """Read a batch in a process that may die, halving it until the deadly file stands alone."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(partial(read, job)).result()
+            return list(zip(batch, pool.submit(_read_batch, read, batch, unread).result()))
         except BrokenProcessPool:
-            return unread(job)
+            if len(batch) == 1:
+                return [(batch[0], unread(batch[0]))]
+    half = len(batch) // 2
+    return _read_carefully(read, batch[:half], unread) + _read_carefully(read, batch[half:], unread)

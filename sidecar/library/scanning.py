@@ -21,7 +21,7 @@ from sidecar.library.readers import Readers
 from sidecar.library.reconcile import compare, follow_moves, in_vanished_folders, root_problem
 from sidecar.library.record import Record, read_lora, unread_record
 from sidecar.library.sources import FileJob
-from sidecar.library.texts import NO_TEXTS, read_texts
+from sidecar.library.texts import NO_TEXTS, Texts, read_texts
 from sidecar.library.walking import FoundFolder, list_folder, walk
 
 log = logging.getLogger("lora-manager.library")
@@ -172,7 +172,7 @@ class Scanner:
                    WHERE NOT texts_read AND present ORDER BY root_id, folder"""
             )
         }
-        for batch in readers.read(read_texts, self._text_jobs(due), lambda job: NO_TEXTS):
+        for batch in readers.read(read_texts, self._text_jobs(due), _no_texts):
             texts = [(due[job.root_id, job.folder, job.name], job, text) for job, text in batch]
             self._database.write(partial(store.save_texts, texts=texts))
             self._index([lora_id for lora_id, _, _ in texts])
@@ -270,5 +270,9 @@ class _Changes:
 
 def _unread(job: FileJob) -> Record:
     return unread_record(
-        job, "broken", "Reading this file ended its process; it is left alone until it changes."
+        job, "broken", "Reading this file failed inside; the log has it. It is tried again when it changes."
     )
+
+
+def _no_texts(_: FileJob) -> Texts:
+    return NO_TEXTS

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import deadly
 import pytest
 from lora_files import add_side_file, make_lora, picture
 from starlette.testclient import TestClient
 
 from sidecar.database import Database
 from sidecar.errors import Unavailable
-from sidecar.library import store
+from sidecar.library import readers, scanning, store
 from sidecar.state import State
 
 Scan = Callable[[], None]
@@ -289,3 +291,37 @@ def test_a_really_full_database_answers_503_and_loses_nothing(
     assert answer.json()["error"]["code"] == "unavailable"
     assert "full" in answer.json()["error"]["message"]
     assert api.get(f"loras/{lora_id}").json()["notes"] == ""
+
+
+def test_a_locked_database_answers_503_and_works_again_after(
+    loras: Path, scan: Scan, api: TestClient, database: Database
+) -> None:
+    make_lora(loras / "a.safetensors")
+    scan()
+    lora_id = listed(api)["a"]["id"]
+    database.write(lambda connection: connection.execute("PRAGMA busy_timeout=50"))
+    other = sqlite3.connect(database.path)
+    other.execute("BEGIN IMMEDIATE")
+    answer = api.patch(f"loras/{lora_id}", json={"notes": "x"})
+    assert answer.status_code == 503
+    assert "locked" in answer.json()["error"]["message"]
+    assert api.get("loras").json()["total"] == 1, "reading goes on"
+    other.rollback()
+    other.close()
+    assert api.patch(f"loras/{lora_id}", json={"notes": "x"}).json()["notes"] == "x"
+
+
+def test_a_file_whose_reading_ends_its_process_is_listed_as_broken(
+    loras: Path, scan: Scan, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(readers.INLINE + 30):
+        make_lora(loras / f"lora_{number:03}.safetensors")
+    make_lora(loras / "deadly.safetensors")
+    monkeypatch.setattr(scanning, "read_lora", deadly.read_lora)
+    monkeypatch.setattr(readers, "BATCH", 15)
+    monkeypatch.setattr(readers, "FIRST_BATCH", 15)
+    scan()
+    found = listed(api)
+    assert found.pop("deadly")["state"] == "broken"
+    assert len(found) == readers.INLINE + 30
+    assert {item["state"] for item in found.values()} == {"ok"}
