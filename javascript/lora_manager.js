@@ -11,6 +11,8 @@
 
   const APP = "lora-manager";
   const KNOWN_TARGETS = ["txt2img", "img2img", "control", "video"];
+  /** Padding and a footer of this many pixels stay in view below the frame; a host with more of them has to scroll. */
+  const MOST_BELOW = 160;
   const TAG = /<(?:lora|lyco):([^>:]+)((?::[^>]*)?)>/gi;
   const host = /** @type {HostWindow} */ (window);
 
@@ -22,6 +24,8 @@
   let lastLook = "";
   let answered = false;
   let seen = 0;
+  /** Where the frame was when it was last given its height. */
+  let filled = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let promptTimer;
 
@@ -160,12 +164,19 @@
     promptTimer = setTimeout(sendPrompt, 150);
   }
 
-  /** Let the frame reach down to the lower edge of the window. */
+  /** Let the frame reach down to the lower edge of the window, less what the host has below it: one scroll bar is enough. */
   function fill() {
     const element = frame();
     if (!element || !isShown(element)) return;
-    const top = Math.max(0, element.getBoundingClientRect().top);
-    element.style.height = `${Math.max(400, Math.floor(window.innerHeight - top - 4))}px`;
+    const page = document.scrollingElement ?? document.documentElement;
+    const top = Math.max(0, element.getBoundingClientRect().top + page.scrollTop);
+    const place = () => [top, window.innerWidth, window.innerHeight, page.scrollHeight].join();
+    if (place() === filled) return;
+    const height = Math.max(400, Math.floor(window.innerHeight - top - 4));
+    element.style.height = `${height}px`;
+    const over = page.scrollHeight - page.clientHeight;
+    if (over > 0 && over <= MOST_BELOW) element.style.height = `${Math.max(400, height - over)}px`;
+    filled = place();
   }
 
   /** Load the app when its tab has been in view for a moment: hosts show and hide tabs while they build their page. */
