@@ -1,0 +1,17 @@
+"""Options of the test run, known wherever it is started from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HOSTS = ("sdnext", "reforge", "forge")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hosts", "real hosts for tests/hosts, besides the simulated ones")
+    for name in HOSTS:
+        group.addoption(f"--{name}-dir", type=Path, metavar="DIR", help=f"folder of a working {name}")
+        group.addoption(f"--{name}-python", type=Path, metavar="PYTHON", help=f"the Python that runs {name}")
+    group.addoption("--shots", type=Path, metavar="DIR", help="save pictures of the hosts' pages here")

@@ -1,0 +1,5 @@
+"""SDNext's own logger."""
+
+import logging
+
+log = logging.getLogger("sd")

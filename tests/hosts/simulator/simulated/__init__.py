@@ -1,0 +1,1 @@
+"""The inside of the simulated host. Extensions import from `modules` only."""
