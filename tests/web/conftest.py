@@ -1,25 +1,16 @@
-"""A real sidecar on a small library, and Chromium in front of it. See library.py for what the library holds."""
+"""A real sidecar on a small library, and Chromium in front of it. See web_library.py for what the library holds."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
-from library import make_library
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from web_library import make_library
+from web_sidecar import Sidecar, start_sidecar
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
-
-ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -30,53 +21,6 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 expect.set_options(timeout=8_000)
-
-
-@dataclass
-class Sidecar:
-    """A running sidecar."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    token: str
-    data: Path
-    loras: Path
-
-    @property
-    def door(self) -> str:
-        """The address that signs in by itself."""
-        return f"{self.url}/#token={self.token}"
-
-    def ask(self, path: str) -> Any:
-        """GET one of the API's addresses."""
-        request = Request(f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
-        with urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def start_sidecar(data: Path, loras: Path, port: int = 0) -> Sidecar:
-    """Start `python -m sidecar serve` and wait until it has written where it serves."""
-    command = [sys.executable, "-m", "sidecar", "serve", "--port", str(port), "--data", str(data)]
-    with (data.parent / f"{data.name}.log").open("ab") as log:
-        process = subprocess.Popen([*command, "--loras", str(loras)], cwd=ROOT, stderr=log)
-    limit = time.monotonic() + 30
-    while not (data / "sidecar.json").exists():
-        if process.poll() is not None or time.monotonic() > limit:
-            raise RuntimeError((data.parent / f"{data.name}.log").read_text())
-        time.sleep(0.05)
-    url = json.loads((data / "sidecar.json").read_text())["url"]
-    running = Sidecar(process, url, (data / "token").read_text().strip(), data, loras)
-    while running.ask("library/status")["scanning"]:
-        time.sleep(0.05)
-    return running
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from conftest import Sidecar
 from playwright.sync_api import Locator, Page, expect
+from web_sidecar import Sidecar
 
 TOTAL = 67
 

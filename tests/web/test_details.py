@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from conftest import Sidecar
 from playwright.sync_api import Page, Route, expect
+from web_sidecar import Sidecar
 
 
 def open_details(page: Page, name: str) -> None:
@@ -26,7 +26,7 @@ def test_details_show_what_the_files_say(page: Page) -> None:
     expect(drawer.get_by_role("region", name="File", exact=True)).to_contain_text("neon_samurai.civitai.info")
     expect(drawer.locator(".hash code").first).to_have_text(re.compile(r"^[0-9a-f]{64}$"))
     drawer.get_by_text("Raw metadata").click()
-    expect(drawer.locator("pre")).to_contain_text("ss_base_model_version")
+    expect(drawer.locator("pre")).to_contain_text("ss_tag_frequency")
 
 
 def test_a_script_in_a_description_does_not_run(page: Page) -> None:

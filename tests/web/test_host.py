@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Sidecar
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
+from web_sidecar import Sidecar
 
 HOST_PAGE = Path(__file__).with_name("host_page.html").read_text()
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Sidecar
-from library import make_lora
+from lora_files import make_lora
 from playwright.sync_api import BrowserContext, Page, Route, expect
+from web_sidecar import Sidecar
 
 
 def test_without_the_token_there_is_a_sign_in_view(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import struct
 from pathlib import Path
 
-from PIL import Image
+from lora_files import add_side_file, make_lora, picture
 
 VIDEO = Path(__file__).with_name("preview.webm")
 HOSTILE = (
@@ -15,36 +13,6 @@ HOSTILE = (
     '<a href="javascript:window.hacked = 3">click</a> <a href="https://example.com/page">page</a>'
     '<svg onload="window.hacked = 4"></svg>'
 )
-
-
-def make_lora(
-    path: Path, *, base: str = "sdxl_base_v1-0", tags: dict[str, int] | None = None, **metadata: str
-) -> None:
-    """Write a valid LoRA with one tiny tensor pair; `tags` are training tags with counts, the rest goes in the header."""
-    known = {
-        "ss_base_model_version": base,
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": "4",
-        **metadata,
-    }
-    if tags:
-        known["ss_tag_frequency"] = json.dumps({"10_set": tags})
-    tensors = {
-        "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": {
-            "dtype": "F16",
-            "shape": [4, 8],
-            "data_offsets": [0, 64],
-        },
-        "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": {
-            "dtype": "F16",
-            "shape": [8, 4],
-            "data_offsets": [64, 128],
-        },
-    }
-    header = json.dumps({"__metadata__": known, **tensors}).encode()
-    body = (path.stem.encode() * 128)[:128]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(header)) + header + body)
 
 
 def add_civitai(path: Path, *, title: str, tags: list[str], words: list[str], description: str = "") -> None:
@@ -69,25 +37,20 @@ def add_civitai(path: Path, *, title: str, tags: list[str], words: list[str], de
             }
         ],
     }
-    path.with_suffix(".civitai.info").write_text(json.dumps(info))
-
-
-def add_picture(path: Path, colour: str) -> None:
-    """Write a preview picture beside a LoRA."""
-    picture = io.BytesIO()
-    Image.new("RGB", (60, 90), colour).save(picture, "PNG")
-    path.with_suffix(".preview.png").write_bytes(picture.getvalue())
+    add_side_file(path, ".civitai.info", info)
 
 
 def make_library(root: Path) -> None:
     """60 plain LoRAs in two folders, and one for each thing that a test needs."""
     for number in range(60):
         path = root / ("styles" if number % 2 else "styles/deep") / f"plain_{number:02}.safetensors"
-        make_lora(path, base="sd_1.5" if number % 3 == 0 else "sdxl_base_v1-0")
+        make_lora(path, width=768 if number % 3 == 0 else 2048)
         if number < 10:
-            add_picture(path, f"hsl({number * 36}, 60%, 50%)")
+            add_side_file(path, ".preview.png", picture(colour=f"hsl({number * 36}, 60%, 50%)"))
     samurai = root / "characters" / "neon_samurai.safetensors"
-    make_lora(samurai, tags={"katana": 40, "armour": 22, "night": 9})
+    make_lora(
+        samurai, width=2048, ss_tag_frequency=json.dumps({"10_set": {"katana": 40, "armour": 22, "night": 9}})
+    )
     add_civitai(
         samurai,
         title="Neon Samurai",
@@ -95,14 +58,14 @@ def make_library(root: Path) -> None:
         words=["n3on samurai", "glowing katana"],
         description=HOSTILE,
     )
-    samurai.with_suffix(".json").write_text(json.dumps({"preferred weight": 0.8, "notes": "from the file"}))
-    add_picture(samurai, "purple")
+    add_side_file(samurai, ".json", {"preferred weight": 0.8, "notes": "from the file"})
+    add_side_file(samurai, ".preview.png", picture(colour="purple"))
     for name in ("harbour", "lighthouse", "meadow"):
         path = root / "places" / f"{name}.safetensors"
-        make_lora(path)
+        make_lora(path, width=2048)
         add_civitai(path, title=name.title(), tags=["landscape", name], words=[f"{name} view"])
     film = root / "places" / "film.safetensors"
-    make_lora(film)
-    film.with_suffix(".preview.webm").write_bytes(VIDEO.read_bytes())
+    make_lora(film, width=2048)
+    add_side_file(film, ".preview.webm", VIDEO.read_bytes())
     (root / "broken_one.safetensors").write_bytes(b"\xff\xff\xff\xff\xff\xff\xff\x7f{}")
     (root / "old_style.pt").write_bytes(b"PK\x03\x04 never opened")
