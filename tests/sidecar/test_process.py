@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 from lora_files import add_side_file, make_lora
 from waiting import wait_until
@@ -194,8 +195,10 @@ def test_a_kill_while_it_scans_loses_nothing(runner: Runner, loras: Path) -> Non
         make_lora(loras / f"l{number:03}.safetensors", modelspec__title=f"Word{number}")
     process = runner.serving("--loras", str(loras))
     wait_until(lambda: runner.get("loras?limit=1")["total"] > 0)
+    readers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
+    wait_until(lambda: not any(reader.is_running() for reader in readers))
     (runner.data / "sidecar.json").unlink()
     runner.serving("--loras", str(loras))
     wait_until(
