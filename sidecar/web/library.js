@@ -93,6 +93,11 @@ class Library extends Emitter {
     parameters.delete("sort");
     parameters.delete("seed");
     try {
+      if (!this.facets && query.narrowed) {
+        // opened with filters on: the rail offers the other values too
+        const all = await request("GET", "loras?facets=1&limit=1");
+        if (all.facets) this.emit("facets", all.facets);
+      }
       const answer = await request("GET", `loras?${parameters}`);
       if (generation !== this.facetsGeneration || !answer.facets) return;
       this.facets = answer.facets;

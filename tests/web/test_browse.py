@@ -87,6 +87,7 @@ def test_filters_are_in_the_address_for_reload_and_back(page: Page) -> None:
     expect(page.locator("#count")).to_have_text(f"1 of {TOTAL}")
     page.reload()
     expect(page.locator("#count")).to_have_text(f"1 of {TOTAL}")
+    expect(page.locator('.option[data-key="state/ok"] .number')).to_have_text("0")
     page.go_back()
     expect(page.locator("#count")).to_have_text(f"{TOTAL} LoRAs")
 
