@@ -65,7 +65,7 @@ class Vocabulary:
     def nearest(self, word: str) -> list[str]:
         """Words that contain `word`, else those fewest edits away (swapped neighbours count as one), frequent ones
         first; empty when none is near."""
-        self._refresh()
+        self.refresh()
         if len(word) >= 3:
             inside = [term for terms in self._by_length.values() for term in terms if word in term]
             if inside:
@@ -83,7 +83,8 @@ class Vocabulary:
         )
         return [term for term, distance, _ in found if distance == found[0][1]]
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the words anew if the index may have changed, but not all the time while it does."""
         with self._lock:
             revision = self._database.revision
             if revision == self._revision or (
