@@ -86,8 +86,7 @@ export class FilterRail extends HTMLElement {
     const { filters } = query;
     this.#mark(this.favorite, filters.favorite);
     this.#fill("base_model", [...this.known.base_model], this.lists.base_model);
-    const states = [...this.known.state].filter(([value, of]) => of > 0 || value !== "ok");
-    this.#fill("state", states, this.lists.state, (value) => STATE_NAMES[value] ?? (value === "ok" ? "Usable" : value));
+    this.#fill("state", [...this.known.state], this.lists.state, (value) => STATE_NAMES[value] ?? (value === "ok" ? "Usable" : value));
     for (const [list, made] of Object.entries(this.sections)) {
       const known = [...this.known[/** @type {keyof typeof this.known} */ (list)].keys()];
       made.hidden = list === "state" ? !known.some((value) => value !== "ok") : known.length === 0;
