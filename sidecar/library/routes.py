@@ -151,7 +151,7 @@ class FoldersRequest(BaseModel):
 
 @router.post("/library/folders")
 def add_folders(request: FoldersRequest, state: Sidecar) -> Response:
-    """Take up LoRA folders until the next start."""
+    """Take up LoRA folders; they stay until a start names others with `--loras`."""
     state.library.add_folders(request.add)
     return get_folders(state)
 
