@@ -29,7 +29,7 @@ from sidecar.state import State, get_state
 log = logging.getLogger("lora-manager.http")
 
 WEB = Path(__file__).parent / "web"
-THREADS = 8  # each keeps a reader connection with its page cache
+THREADS = 16  # each keeps a reader connection with its page cache; some wait for thumbnails
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"

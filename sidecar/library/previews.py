@@ -7,6 +7,7 @@ import binascii
 import io
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from sidecar.library.record import EMBEDDED_PREVIEW
 
 MAX_SIDE = 512
 MAX_SOURCE = 64 * 1024 * 1024
+# One core stays free for lists while a page full of new thumbnails is made.
+_MAKING = threading.BoundedSemaphore(max(1, (os.cpu_count() or 2) - 1))
 Image.MAX_IMAGE_PIXELS = 120_000_000
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
@@ -138,6 +141,11 @@ def _embedded(metadata: dict[str, str]) -> bytes:
 
 
 def _make(content: bytes, kept: Path) -> None:
+    with _MAKING:
+        _make_now(content, kept)
+
+
+def _make_now(content: bytes, kept: Path) -> None:
 
     kept.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=kept.parent, suffix=".part")
