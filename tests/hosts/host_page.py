@@ -18,6 +18,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+APP_TAB = "LoRA Manager"
+LABELS: dict[str, dict[str, str]] = {
+    "sdnext": {"txt2img": "Text", "img2img": "Image", "control": "Control"},
+    "a1111": {},
+}
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -29,6 +34,8 @@ class HostPage:
 
     def __init__(self, host: Host, browser: Browser) -> None:
         self.host = host
+        # the Modern UI shows no other tab to generate on, unless asked for its old ones
+        self.tab = "control" if host.kind.theme == "Modern" else "txt2img"
         self.context: BrowserContext = browser.new_context(viewport={"width": 1400, "height": 950})
         # nothing outside of this machine: fonts and the like would only wait for their time-outs
         self.context.route(lambda url: "://127.0.0.1" not in url, lambda route: route.abort())
@@ -61,22 +68,24 @@ class HostPage:
     def cards(self) -> Locator:
         return self.frame.locator(".card[data-id]")
 
-    def prompt(self, tab: str = "txt2img") -> Locator:
-        return self.page.locator(f"#{tab}_prompt textarea").first
+    def prompt(self, tab: str = "") -> Locator:
+        return self.page.locator(f"#{tab or self.tab}_prompt textarea").first
 
-    def text(self, tab: str = "txt2img") -> str:
+    def text(self, tab: str = "") -> str:
         return self.prompt(tab).input_value()
 
     def open_tab(self, name: str) -> None:
-        """Open a tab by its label: a tab button of gradio, or a navigation entry of SDNext's Modern UI."""
+        """Open a tab: a tab button of gradio, or a navigation entry of SDNext's Modern UI."""
         if self.host.kind.theme == "Modern":
-            self.page.evaluate(MODERN_TAB, name)
+            item = "tab_lora_manager" if name == APP_TAB else name
+            self.page.locator(f'.xtabs-tab[tabitemid*="#{item}_tabitem"]').click()
         else:
-            self.page.locator("#tabs > .tab-nav > button", has_text=name).first.click()
+            label = LABELS[self.host.kind.grammar].get(name, name)
+            self.page.locator("#tabs > .tab-nav > button", has_text=label).first.click()
 
     def open_app(self) -> None:
         """Our tab, with the app in it and its list on the screen."""
-        self.open_tab("LoRA Manager")
+        self.open_tab(APP_TAB)
         expect(self.cards.first).to_be_visible(timeout=20_000)
 
     def search(self, text: str, count: int) -> None:
@@ -87,21 +96,23 @@ class HostPage:
         """Click the first card where it says what a click does."""
         self.cards.first.locator(".preview").click()
 
-    def type_prompt(self, text: str, tab: str = "txt2img") -> None:
-        """As a person: into the box, so that the page knows which one was used last."""
+    def type_prompt(self, text: str, tab: str = "") -> None:
+        """As a person: into the box on its tab, so that the page knows which one was used last."""
+        self.open_tab(tab or self.tab)
         self.prompt(tab).fill(text)
 
-    def generate(self, tab: str = "txt2img") -> None:
+    def generate(self, tab: str = "") -> None:
         """Press Generate and wait for the record that the generation leaves."""
-        before = len(self.host.records())
-        self.page.locator(f"#{tab}_generate").first.click()
+        before = self.host.settled_records()
+        self.page.locator(f"#{tab or self.tab}_generate").first.click()
         self.wait_for_records(before + 1)
 
     def wait_for_records(self, count: int, seconds: float = 120) -> None:
-        for _ in range(int(seconds * 4)):
+        pause = self.host.kind.pause
+        for _ in range(int(seconds / pause)):
             if len(self.host.records()) >= count:
                 return
-            self.page.wait_for_timeout(250)
+            self.page.wait_for_timeout(1000 * pause)
         raise AssertionError(
             f"{count} records did not arrive: {self.host.log.read_text(errors='replace')[-2000:]}"
         )
@@ -111,15 +122,6 @@ class HostPage:
         area: dict[str, Any] = self.page.evaluate(AREA)
         return area
 
-
-MODERN_TAB = """(label) => {
-  const wanted = label.replaceAll(" ", "").toLowerCase();
-  const named = (b) => (b.getAttribute("data-tab") ?? b.getAttribute("title") ?? b.textContent ?? "");
-  const entry = [...document.querySelectorAll("button, [tabname], .xtabs-tab, a, div[data-name]")]
-    .find((b) => (b.getAttribute("tabname") ?? b.title ?? b.textContent ?? "").replaceAll(/[ _-]/g, "").trim().toLowerCase() === wanted);
-  if (!entry) throw new Error("no entry for " + label);
-  entry.click();
-}"""
 
 AREA = """() => {
   const frame = document.querySelector("#lora_manager_frame");

@@ -47,6 +47,11 @@ class Kind:
     def simulated(self) -> bool:
         return self.folder == SIMULATOR
 
+    @property
+    def pause(self) -> float:
+        """Seconds between looks at something awaited; SDNext answers 300 requests a minute."""
+        return 0.2 if self.simulated else 1.5
+
 
 @dataclass
 class Host:
@@ -116,7 +121,7 @@ def start_host(kind: Kind, data: Path, login: bool = False, subpath: str = "") -
     """
     port = _free_port()
     _prepare(kind, data)
-    command: list[str | Path] = [kind.python, kind.folder / "launch.py", *_arguments(kind, login)]
+    command: list[str | Path] = [kind.python, kind.folder / "launch.py", *_arguments(kind, data, login)]
     command += ["--port", str(port), "--data-dir", data, "--lora-dir", data / "models" / "Lora"]
     if subpath:
         command += ["--subpath", subpath]
@@ -157,7 +162,7 @@ def _wait_until_ready(host: Host) -> None:
             ready = page.status_code == health.status_code == api.status_code == 200
             if ready and not health.json()["scanning"] and health.json()["loras"] >= 12:
                 return
-        time.sleep(0.2)
+        time.sleep(host.kind.pause)
     end = host.log.read_text(errors="replace")[-3000:]
     raise RuntimeError(f"{host.kind.name} did not come up (exit code {host.process.poll()}):\n{end}")
 
@@ -181,6 +186,7 @@ def _prepare(kind: Kind, data: Path) -> None:
             "sd_checkpoint_autodownload": False,
             "sdnq_dequantize_compile": False,
             "lora_fuse_native": False,
+            "show_progress_type": "Simple",
             "lora_dir": str(data / "models" / "Lora"),
         }
     elif not kind.simulated:
@@ -220,11 +226,12 @@ def _link(files: list[Path], folder: Path) -> None:
             (folder / file.name).symlink_to(file)
 
 
-def _arguments(kind: Kind, login: bool) -> list[str]:
+def _arguments(kind: Kind, data: Path, login: bool) -> list[str]:
     pair = ":".join(LOGIN)
     if kind.grammar == "sdnext":
         arguments = ["--auth", pair] if login else []
         quick = ["--skip-all", "--skip-git", "--skip-torch", "--skip-requirements", "--quick"]
+        quick += ["--log", str(data / "sdnext.log")]
         return [*(["--flavour", "sdnext"] if kind.simulated else quick), *arguments]
     arguments = ["--api", *(["--gradio-auth", pair, "--api-auth", pair] if login else [])]
     skip = ["install", "prepare-environment", "torch-cuda-test", "version-check", "python-version-check"]

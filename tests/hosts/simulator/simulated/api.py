@@ -24,8 +24,8 @@ class Api:
     def __init__(self, app: FastAPI, runner: Runner) -> None:
         self.app, self.runner = app, runner
         named = shared.cmd_opts.auth if FLAVOUR == "sdnext" else shared.cmd_opts.api_auth
-        pairs = (pair.strip().split(":", 1) for pair in (named or "").split(",") if pair)
-        self.credentials = {user: password for user, password in pairs}
+        pairs: Any = (pair.strip().split(":", 1) for pair in (named or "").split(",") if pair)
+        self.credentials = dict(pairs)
 
     def add_api_route(self, path: str, fn: Callable[..., Any], auth: bool = True, **options: Any) -> None:
         """On SDNext this also serves the sub-path's address."""

@@ -15,7 +15,10 @@ from modules.cmd_args import FLAVOUR
 from simulated import jobs
 from simulated.scripts_runner import Runner, files_of
 
-TABS = ("txt2img", "img2img", "control") if FLAVOUR == "sdnext" else ("txt2img", "img2img")
+LABELS = {
+    "sdnext": {"txt2img": "Text", "img2img": "Image", "control": "Control"},
+    "a1111": {"txt2img": "txt2img", "img2img": "img2img"},
+}
 PAGE_SCRIPT = Path(__file__).with_name("page.js")
 STYLE = "footer { display: none !important }"  # both lines hide that of gradio
 
@@ -24,7 +27,9 @@ def create_ui(runners: dict[str, Runner | None]) -> Any:
     """Hook order as each line has it: SDNext builds its own tabs before it asks for settings, the A1111 line after."""
     if FLAVOUR == "a1111":
         script_callbacks.call("ui_settings")
-    tabs = [(_generation_tab(name, runners.get(name)), name, name) for name in TABS]
+    tabs = [
+        (_generation_tab(name, runners.get(name)), label, name) for name, label in LABELS[FLAVOUR].items()
+    ]
     if FLAVOUR == "sdnext":
         script_callbacks.call("ui_settings")
     for made in script_callbacks.call("ui_tabs"):
