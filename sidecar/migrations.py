@@ -80,7 +80,7 @@ CREATE INDEX loras_added ON loras(added, id);
 CREATE INDEX loras_modified ON loras(modified, id);
 CREATE INDEX loras_size ON loras(size, id);
 CREATE INDEX loras_base_model ON loras(base_model, sort_name, id);
-CREATE INDEX loras_state ON loras(present, state);
+CREATE INDEX loras_facets ON loras(base_model, root_id, folder, present, state, favorite);
 CREATE INDEX loras_alias ON loras(alias COLLATE NOCASE) WHERE alias IS NOT NULL;
 CREATE INDEX loras_identity ON loras(identity_id) WHERE identity_id IS NOT NULL;
 CREATE INDEX loras_body_hash ON loras(body_hash) WHERE body_hash IS NOT NULL;

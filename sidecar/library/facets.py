@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from sidecar.database import Database
-from sidecar.library.filters import Filter, build_where
+from sidecar.library.filters import Filter, Where, build_where
 from sidecar.library.queries import folder_name
 from sidecar.library.search import find_text
 from sidecar.memo import remember
@@ -25,34 +27,52 @@ def _count(database: Database, narrowed: Filter) -> dict[str, Any]:
     reader = database.reader()
     where = build_where(reader, narrowed, find_text(database, narrowed.q))
     labels = {row["id"]: row["label"] for row in reader.execute("SELECT id, label FROM roots")}
-
-    def counts(columns: str) -> list[sqlite3.Row]:
-        return reader.execute(
-            f"SELECT {columns}, count(*) AS count FROM loras l WHERE {where.sql()} GROUP BY {columns}",
-            where.values,
-        ).fetchall()
-
-    states = Counter[str]()
-    for row in counts("present, state"):
-        states[row["state"] if row["present"] else "missing"] += row["count"]
-    narrow = f"WHERE lora_id IN (SELECT l.id FROM loras l WHERE {where.sql()})" if where.values else ""
-    tags = reader.execute(
-        f"""SELECT t.name AS value, n.count FROM (
-                SELECT tag_id, count(*) AS count FROM lora_tags {narrow} GROUP BY 1 ORDER BY 2 DESC LIMIT {MAX_TAGS}
-            ) n JOIN tags t ON t.id = n.tag_id""",
-        where.values,
-    )
-    favorite = f"SELECT count(*) FROM loras l WHERE {where.sql()} AND l.favorite"
+    base_models, folders, states = Counter[str](), Counter[str](), Counter[str]()
+    favorites = 0
+    groups, tags = _of_all(reader) if where.sql() == "1" else _of_matches(reader, where)
+    for row in groups:
+        count = row["count"]
+        base_models[row["base_model"]] += count
+        folders[folder_name(labels[row["root_id"]], row["folder"])] += count
+        states[row["state"] if row["present"] else "missing"] += count
+        favorites += count if row["favorite"] else 0
     return {
-        "base_model": _ranked((row["base_model"], row["count"]) for row in counts("base_model")),
-        "tag": _ranked((row["value"], row["count"]) for row in tags),
-        "folder": _ranked(
-            (folder_name(labels[row["root_id"]], row["folder"]), row["count"])
-            for row in counts("root_id, folder")
-        ),
+        "base_model": _ranked(base_models.items()),
+        "tag": _ranked((row["name"], row["count"]) for row in tags),
+        "folder": _ranked(folders.items()),
         "state": _ranked(states.items()),
-        "favorite": reader.execute(favorite, where.values).fetchone()[0],
+        "favorite": favorites,
     }
+
+
+_GROUPS = "l.base_model, l.root_id, l.folder, l.present, l.state, l.favorite"
+_MOST = f"""ORDER BY count DESC LIMIT {MAX_TAGS}) n JOIN tags t ON t.id = n.tag_id"""
+
+
+def _of_all(reader: sqlite3.Connection) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
+    groups = reader.execute(f"SELECT {_GROUPS}, count(*) AS count FROM loras l GROUP BY {_GROUPS}")
+    tags = reader.execute(
+        f"SELECT t.name, n.count FROM (SELECT tag_id, count(*) AS count FROM lora_tags GROUP BY tag_id {_MOST}"
+    )
+    return groups.fetchall(), tags.fetchall()
+
+
+def _of_matches(reader: sqlite3.Connection, where: Where) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
+    """The matches are found once, then looked up by id for the counts."""
+    ids = [row[0] for row in reader.execute(f"SELECT l.id FROM loras l WHERE {where.sql()}", where.values)]
+    found = (orjson.dumps(ids).decode(),)
+    groups = reader.execute(
+        f"""SELECT {_GROUPS}, count(*) AS count FROM json_each(?) found CROSS JOIN loras l ON l.id = found.value
+            GROUP BY {_GROUPS}""",
+        found,
+    )
+    tags = reader.execute(
+        f"""SELECT t.name, n.count FROM (
+                SELECT lt.tag_id, count(*) AS count FROM json_each(?) found
+                CROSS JOIN lora_tags lt ON lt.lora_id = found.value GROUP BY lt.tag_id {_MOST}""",
+        found,
+    )
+    return groups.fetchall(), tags.fetchall()
 
 
 def _ranked(counts: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
