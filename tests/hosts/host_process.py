@@ -144,21 +144,24 @@ def start_host(kind: Kind, data: Path, login: bool = False, subpath: str = "") -
     client = httpx.Client(base_url=url, headers=headers, timeout=20, trust_env=False)
     host = Host(kind, process, url, data, log, LOGIN if login else None, client)
     try:
-        _wait_until_ready(host)
+        _wait_until_ready(host, subpath)
     except BaseException:
         host.stop()
         raise
     return host
 
 
-def _wait_until_ready(host: Host) -> None:
-    """The page is served, the sidecar answers through the proxy and has read the LoRA folder."""
+def _wait_until_ready(host: Host, subpath: str) -> None:
+    """The page is served, the sidecar answers through the proxy and has read the LoRA folder.
+
+    The host's API too, but not below a sub-path: SDNext has it there only when the path comes from its settings.
+    """
     limit = time.monotonic() + host.kind.start_seconds
     while time.monotonic() < limit and host.process.poll() is None:
         with contextlib.suppress(httpx.HTTPError, ValueError):
             page = host.client.get("")
             health = host.client.get("lora-manager/api/v1/health")
-            api = host.client.get("sdapi/v1/options")
+            api = health if subpath else host.client.get("sdapi/v1/options")
             ready = page.status_code == health.status_code == api.status_code == 200
             if ready and not health.json()["scanning"] and health.json()["loras"] >= 12:
                 return
@@ -192,10 +195,11 @@ def _prepare(kind: Kind, data: Path) -> None:
     elif not kind.simulated:
         source = kind.folder / "models" / "Stable-diffusion"
         _link(sorted(source.iterdir()), data / "models" / "Stable-diffusion")
-        config |= {"show_progress_type": "Approx cheap"}
+        config |= {"show_progress_type": "Approx cheap", "live_previews_enable": False}
     size = 64 if kind.grammar == "a1111" else 128
     small = {f"{tab}/{key}/value": size for tab in names for key in ("Width", "Height")}
-    small |= {f"{tab}/{key}/value": 1 for tab in names for key in ("Steps", "Sampling steps")}
+    steps = ("{}/Steps/value", "customscript/sampler.py/{}/Sampling steps/value")
+    small |= {key.format(tab): 1 for tab in names for key in steps}
     (data / "ui-config.json").write_text(json.dumps(small))
     (data / "config.json").write_text(json.dumps(config))
     make_loras(data / "models" / "Lora", shapes)
@@ -235,7 +239,7 @@ def _arguments(kind: Kind, data: Path, login: bool) -> list[str]:
         return [*(["--flavour", "sdnext"] if kind.simulated else quick), *arguments]
     arguments = ["--api", *(["--gradio-auth", pair, "--api-auth", pair] if login else [])]
     skip = ["install", "prepare-environment", "torch-cuda-test", "version-check", "python-version-check"]
-    quick = [f"--skip-{what}" for what in skip]
+    quick = [*(f"--skip-{what}" for what in skip), "--always-cpu"]
     return [*(["--flavour", "a1111"] if kind.simulated else quick), *arguments]
 
 

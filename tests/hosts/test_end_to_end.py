@@ -60,9 +60,12 @@ def page(opened: HostPage) -> HostPage:
 def infotext_of(record: dict[str, Any]) -> str:
     """The parameters that stand in the record's image itself."""
     with Image.open(record["images"][0]) as image:
-        return str(
-            image.text["parameters"] if image.format == "PNG" else image.getexif().get_ifd(0x8769)[0x9286]
-        )
+        if image.format == "PNG":
+            return str(image.text["parameters"])
+        comment: bytes = image.getexif().get_ifd(0x8769)[
+            0x9286
+        ]  # EXIF's UserComment, which names its encoding
+        return comment.removeprefix(b"UNICODE\0").decode("utf-16-be")
 
 
 def test_tab_shows_the_library_on_the_whole_page(page: HostPage, shots: Path | None) -> None:

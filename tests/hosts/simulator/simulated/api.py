@@ -28,11 +28,11 @@ class Api:
         self.credentials = dict(pairs)
 
     def add_api_route(self, path: str, fn: Callable[..., Any], auth: bool = True, **options: Any) -> None:
-        """On SDNext this also serves the sub-path's address."""
+        """On SDNext this also serves the address below a sub-path that comes from the settings (not from --subpath)."""
         if auth and self.credentials:
             options["dependencies"] = [Depends(self.auth)]
-        if FLAVOUR == "sdnext" and shared.cmd_opts.subpath:
-            self.app.add_api_route(f"{shared.cmd_opts.subpath}{path}", fn, **options)
+        if FLAVOUR == "sdnext" and shared.opts.data.get("subpath"):
+            self.app.add_api_route(f"{shared.opts.subpath}{path}", fn, **options)
         self.app.add_api_route(path, fn, **options)
 
     def auth(self, given: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:
