@@ -20,7 +20,6 @@ from sidecar.library.folders import Root
 from sidecar.library.readers import Readers
 from sidecar.library.reconcile import compare, follow_moves, in_vanished_folders, root_problem
 from sidecar.library.record import Record, read_lora, unread_record
-from sidecar.library.search import vocabulary_of
 from sidecar.library.sources import FileJob
 from sidecar.library.texts import NO_TEXTS, Texts, read_texts
 from sidecar.library.walking import FoundFolder, list_folder, walk
@@ -180,7 +179,6 @@ class Scanner:
         rest = store.unindexed(reader)
         for start in range(0, len(rest), INDEX_BATCH):
             self._index(rest[start : start + INDEX_BATCH])
-        vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
 
     def _text_jobs(self, due: dict[tuple[int, str, str], int]) -> Iterator[FileJob]:
         roots = {root.id: root for root in folders.active_roots(self._database)}

@@ -9,6 +9,7 @@ from sidecar.events import Events
 from sidecar.library import folders
 from sidecar.library.hashing import Hasher
 from sidecar.library.scanning import Place, Scanner
+from sidecar.library.search import vocabulary_of
 from sidecar.library.watching import Watcher
 
 
@@ -20,7 +21,11 @@ class Library:
         self.hasher = Hasher(database, events, self.scanner.idle)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
-        self.scanner.on_done = self.hasher.wake
+        self.scanner.on_done = self._after_scan
+
+    def _after_scan(self) -> None:
+        self.hasher.wake()
+        vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
 
     def start(self) -> None:
         """Scan everything, then hash and watch."""
