@@ -98,9 +98,10 @@ def subpath() -> str:
 
 
 def own_url() -> str:
-    """Where this host listens by its command line, as seen from this machine."""
+    """Where this host listens by its command line, as seen from this machine: without a sub-path, which is the business
+    of a proxy in front of it (SDNext serves its API at the root whatever `--subpath` says)."""
     scheme = "https" if command_line("tls_keyfile") else "http"
-    return f"{scheme}://127.0.0.1:{command_line('port') or 7860}{subpath()}"
+    return f"{scheme}://127.0.0.1:{command_line('port') or 7860}"
 
 
 def be_lenient(path: str, hot: str) -> None:

@@ -37,7 +37,7 @@ OPTIONS: tuple[tuple[str, str | bool, str, str], ...] = (
         "lora_manager_trigger_words",
         True,
         "Add missing trigger words to the prompt",
-        "when a LoRA is in the prompt",
+        "what the accordion in the prompt starts with; after a change, reload the UI",
     ),
     ("lora_manager_record", True, "Record generations", "which LoRAs and settings made which image"),
     (
