@@ -55,21 +55,24 @@ def compose(
     result = Composed(prompt)
     tags = find_tags(prompt)
     texts: list[str | None] = []
-    found: list[Resolved] = []
+    found: dict[int, Resolved] = {}
+    known: dict[str, Resolved | None] = {}
     for tag in tags:
-        lora = resolve(database.reader(), tag.name)
+        if tag.name not in known:
+            known[tag.name] = resolve(database.reader(), tag.name)
+        lora = known[tag.name]
         if lora is None:
             texts.append(_unknown(result, tag, complete, host))
             continue
         changed = _rewritten(result, tag, lora)
         texts.append(prompt[tag.start : tag.end] if changed == tag else str(changed))
-        found.append(lora)
+        found[lora.id] = lora
         result.loras.append(
             {"id": lora.id, "name": lora.name, "weight": changed.weight, "base_model": lora.base_model}
         )
     result.prompt = replace_tags(prompt, tags, texts)
     if add_trigger_words:
-        _add_trigger_words(result, found)
+        _add_trigger_words(result, list(found.values()))
     return result
 
 
@@ -135,12 +138,10 @@ def compose_all(
     complete: bool = True,
 ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
     """Compose each prompt of a batch; returns (prompts, loras, notes), LoRAs and notes without repeats."""
-    prompts_out: list[str] = []
-    loras: list[dict[str, Any]] = []
-    notes: list[dict[str, Any]] = []
-    for prompt in prompts:
-        result = compose(database, prompt, host=host, add_trigger_words=add_trigger_words, complete=complete)
-        prompts_out.append(result.prompt)
-        loras.extend(lora for lora in result.loras if lora not in loras)
-        notes.extend(note for note in map(asdict, result.notes) if note not in notes)
-    return prompts_out, loras, notes
+    composed = [
+        compose(database, prompt, host=host, add_trigger_words=add_trigger_words, complete=complete)
+        for prompt in prompts
+    ]
+    loras = {(lora["id"], lora["weight"]): lora for result in composed for lora in result.loras}
+    notes = dict.fromkeys(note for result in composed for note in result.notes)
+    return [result.prompt for result in composed], list(loras.values()), [asdict(note) for note in notes]

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 _TAG = re.compile(r"<(lora|lyco):([^>]+)>")
+_SEPARATOR = re.compile(r"\s*,?[ \t]*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 
 
@@ -77,16 +78,17 @@ def replace_tags(prompt: str, tags: list[LoraTag], texts: list[str | None]) -> s
 
     None leaves the tag out, together with the comma and space that would otherwise stand twice.
     """
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
+    last = ","  # the last character that is no space; a prompt begins as if after a comma
     for tag, text in zip(tags, texts):
-        parts.append(prompt[position : tag.start])
+        for part in (prompt[position : tag.start], text or ""):
+            parts.append(part)
+            last = part.rstrip()[-1:] or last
         position = tag.end
-        if text is not None:
-            parts.append(text)
-            continue
-        before = "".join(parts)
-        if not before.strip() or before.rstrip().endswith(","):
-            position += len(re.match(r"\s*,?[ \t]*", prompt[position:])[0])  # type: ignore[index]
+        if text is None and last == ",":
+            separator = _SEPARATOR.match(prompt, position)
+            position = separator.end() if separator else position
     return "".join(parts) + prompt[position:]
 
 
