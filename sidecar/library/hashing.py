@@ -155,7 +155,7 @@ class Hasher:
                 except SidecarError as error:
                     log.error("Hashing waits: %s", error.message)
                     worked = False
-                except Exception:
+                except Exception:  # the thread's outer edge: hashing must go on later
                     log.exception("Hashing waits after an internal error")
                     worked = False
                 if not worked and not self._stopped.is_set():

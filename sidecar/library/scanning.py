@@ -114,7 +114,7 @@ class Scanner:
             except SidecarError as error:
                 self.status.message = error.message
                 log.error("The scan stopped: %s", error.message)
-            except Exception:
+            except Exception:  # the thread's outer edge: the next request must find it alive
                 self.status.message = "The scan stopped on an internal error; the log has it."
                 log.exception("The scan stopped")
             with self._wake:

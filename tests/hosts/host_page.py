@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+from chromium import ARGUMENTS, CHROMIUM
 from host_process import Host
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, Playwright, expect
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 APP_TAB = "LoRA Manager"
 LABELS: dict[str, dict[str, str]] = {
     "sdnext": {"txt2img": "Text", "img2img": "Image", "control": "Control"},

@@ -23,10 +23,9 @@ def names(loras: Path, scan: Callable[[], None], api: TestClient) -> Names:
         ("photo/old/kodak", 768, ["photo", "style"], "kdk", "film, warm"),
         ("plain", 1024, [], "", ""),
     ]
-    for number, (name, width, tags, word, notes) in enumerate(files):
+    for name, width, tags, word, notes in files:
         path = make_lora(loras / f"{name}.safetensors", width=width, modelspec__tags=", ".join(tags))
         add_side_file(path, ".json", {"activation text": word, "notes": notes})
-        assert number is not None
     scan()
 
     def ask(**query: Any) -> list[str]:
