@@ -1,4 +1,4 @@
-"""The FastAPI application: routes, errors, health, events and the app's own files."""
+"""The FastAPI application: the routes of every part, errors and the app's own files."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from sidecar import __version__
+from sidecar.backup.routes import router as backup_router
 from sidecar.errors import BadRequest, SidecarError, Unavailable
-from sidecar.events import Event
 from sidecar.generation.routes import router as generation_router
+from sidecar.library.civitai.routes import router as civitai_router
+from sidecar.library.files.routes import router as files_router
+from sidecar.library.organise.routes import router as organise_router
 from sidecar.library.routes import router as library_router
+from sidecar.library.weights.routes import router as weights_router
 from sidecar.prompts.routes import router as prompts_router
-from sidecar.responses import error_response, json_response
-from sidecar.security import COOKIE, Door
-from sidecar.state import State, get_state
+from sidecar.responses import error_response
+from sidecar.routes import router as sidecar_router
+from sidecar.security import Door
+from sidecar.state import State
 
 log = logging.getLogger("lora-manager.http")
 
@@ -34,8 +39,6 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
-
-router = APIRouter(tags=["sidecar"])
 
 
 def make_app(state: State) -> ASGIApp:
@@ -49,7 +52,8 @@ def make_app(state: State) -> ASGIApp:
         lifespan=_lifespan,
     )
     app.state.sidecar = state
-    for part in (router, library_router, prompts_router, generation_router):
+    parts = (sidecar_router, organise_router, files_router, weights_router, civitai_router, library_router)
+    for part in (*parts, prompts_router, generation_router, backup_router):
         app.include_router(part, prefix="/api/v1")
     app.add_exception_handler(SidecarError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -76,78 +80,6 @@ class _AppFiles(StaticFiles):
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
-
-
-@router.get("/health")
-def get_health(state: Annotated[State, Depends(get_state)]) -> Response:
-    """Whether it works, and what it holds."""
-    count = (
-        state.database.reader()
-        .execute("SELECT count(*) FROM loras WHERE root_id IN (SELECT id FROM roots WHERE active)")
-        .fetchone()[0]
-    )
-    return json_response(
-        {
-            "status": "ok",
-            "version": __version__,
-            "schema": state.database.schema,
-            "loras": count,
-            "embeddings": {"model": None, "pending": 0},
-            "hashing": {"pending": state.library.hasher.status()["pending"]},
-            "scanning": state.library.scanner.status.scanning,
-            "host": state.settings.host_url,
-            "data": str(state.settings.data),
-        }
-    )
-
-
-@router.post("/session")
-def open_session(request: Request, state: Annotated[State, Depends(get_state)]) -> Response:
-    """Give a page that knows the token a cookie, so that pictures and the event stream need no token in their URL."""
-    response = json_response({"status": "ok"})
-    response.set_cookie(
-        COOKIE, state.token, max_age=365 * 86_400, path="/", httponly=True, samesite="strict",
-        secure=request.url.scheme == "https",
-    )  # fmt: skip
-    return response
-
-
-@router.delete("/session")
-def close_session() -> Response:
-    """Take the cookie back."""
-    response = json_response({"status": "ok"})
-    response.delete_cookie(COOKIE, path="/")
-    return response
-
-
-@router.websocket("/events")
-async def stream_events(websocket: WebSocket, after: int | None = None) -> None:
-    """Events after number `after`, then each as it comes. The first message tells whether some were missed."""
-    events = get_state(websocket).events
-    await websocket.accept()
-    missed = events.after(after) if after is not None else []
-    position = events.last if missed is None or after is None else after
-    try:
-        await websocket.send_json({"n": position, "type": "hello", "data": {"reset": missed is None}})
-        async with anyio.create_task_group() as tasks:
-
-            async def watch_for_close() -> None:
-                while (await websocket.receive())["type"] != "websocket.disconnect":
-                    pass
-                tasks.cancel_scope.cancel()
-
-            tasks.start_soon(watch_for_close)
-            while True:
-                for event in events.after(position) or []:
-                    await websocket.send_json(_message(event))
-                    position = event.n
-                await events.wait(position)
-    except (WebSocketDisconnect, RuntimeError):
-        pass  # the page has gone
-
-
-def _message(event: Event) -> dict[str, Any]:
-    return {"n": event.n, "type": event.type, "data": event.data}
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -52,6 +52,13 @@ class WrongHost(SidecarError):
     code = "wrong_host"
 
 
+class Conflict(SidecarError):
+    """It cannot be done as things are now: a name is taken, or somebody changed the same thing meanwhile."""
+
+    status = 409
+    code = "conflict"
+
+
 class Unavailable(SidecarError):
     """The database or disk cannot take the request now; nothing was changed."""
 

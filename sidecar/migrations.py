@@ -142,11 +142,88 @@ CREATE TABLE generation_loras (
 CREATE INDEX generation_loras_identity ON generation_loras(identity_id, generation_id);
 """
 
+# More that the user says about a content, and what the files say where the user's word stands above it:
+#   loras.base_model, nsfw   effective; detected_… is what the files say
+#   loras.effective_tags     the files' tags after the tag rules and the user's changes, as lora_tags has them
+#   loras.write_due          the user said something that is not written back to a side file yet
+#   tag_rules                a tag of the files that is shown as another one, or (becomes NULL) not at all
+#   collections              hand-picked (items in collection_items), or smart: a saved search
+#   actions                  what the user did, to be undone; action_changes has a field's value before and after
+ORGANISE = """
+ALTER TABLE identities ADD COLUMN base_model TEXT;
+ALTER TABLE identities ADD COLUMN label TEXT;
+ALTER TABLE identities ADD COLUMN nsfw INTEGER;
+ALTER TABLE identities ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE identities ADD COLUMN negative_prompt TEXT;
+ALTER TABLE loras ADD COLUMN detected_base_model TEXT NOT NULL DEFAULT 'Unknown';
+ALTER TABLE loras ADD COLUMN nsfw INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE loras ADD COLUMN detected_nsfw INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE loras ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE loras ADD COLUMN label TEXT;
+ALTER TABLE loras ADD COLUMN network TEXT NOT NULL DEFAULT '';
+ALTER TABLE loras ADD COLUMN negative_prompt TEXT;
+ALTER TABLE loras ADD COLUMN effective_tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE loras ADD COLUMN write_due INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE loras ADD COLUMN blake3 TEXT;
+ALTER TABLE loras ADD COLUMN crc32 TEXT;
+ALTER TABLE tags ADD COLUMN color TEXT;
+UPDATE loras SET detected_base_model = base_model, effective_tags = tags, side_stamp = -1,
+    hash_state = CASE hash_state WHEN 'done' THEN 'pending' ELSE hash_state END;
+CREATE INDEX loras_sha256 ON loras(sha256) WHERE sha256 IS NOT NULL;
+CREATE INDEX loras_hidden ON loras(hidden) WHERE hidden;
+CREATE INDEX loras_write_due ON loras(id) WHERE write_due;
+CREATE TABLE tag_rules (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    becomes TEXT
+) WITHOUT ROWID;
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    query TEXT,
+    sort TEXT,
+    color TEXT,
+    notes TEXT,
+    created REAL NOT NULL
+);
+CREATE TABLE collection_items (
+    collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
+    identity_id INTEGER NOT NULL REFERENCES identities(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (collection_id, identity_id)
+) WITHOUT ROWID;
+CREATE INDEX collection_items_identity ON collection_items(identity_id);
+CREATE TABLE actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created REAL NOT NULL,
+    kind TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    count INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'done'
+);
+CREATE TABLE action_changes (
+    action_id INTEGER NOT NULL REFERENCES actions(id) ON DELETE CASCADE,
+    subject TEXT NOT NULL,
+    field TEXT NOT NULL,
+    before TEXT,
+    after TEXT,
+    PRIMARY KEY (action_id, subject, field)
+) WITHOUT ROWID;
+"""
+
+
+def _run(db: sqlite_utils.Database, script: str) -> None:
+    """Its statements one by one: executescript would end the migration's own transaction."""
+    for statement in script.split(";\n"):
+        db.conn.execute(statement)
+
 
 @migrations()
 def m001_first_tables(db: sqlite_utils.Database) -> None:
     """Roots, identities, files, tags, search and generations."""
-    for statement in FIRST.split(
-        ";\n"
-    ):  # one by one: executescript would end the migration's own transaction
-        db.conn.execute(statement)
+    _run(db, FIRST)
+
+
+@migrations()
+def m002_organise(db: sqlite_utils.Database) -> None:
+    """What the user makes of the library: labels, levels, tag rules, collections and undo."""
+    _run(db, ORGANISE)

@@ -22,6 +22,7 @@ from sidecar.process import data_folder_lock, follow_parent, prepare_data_folder
 from sidecar.security import load_token
 from sidecar.settings import DEFAULT_PORT, Settings
 from sidecar.state import State
+from sidecar.tasks import Tasks
 
 log = logging.getLogger("lora-manager")
 
@@ -48,8 +49,10 @@ def serve(settings: Settings) -> None:
         events = Events()
         library = Library(database, events, watch=settings.watch_files)
         stack.callback(library.stop)
+        tasks = Tasks(events)
+        stack.callback(tasks.stop)
         library.start()  # before the web framework is imported: reading the first files overlaps with that
-        _serve_http(sock, State(settings, token, database, events, library))
+        _serve_http(sock, State(settings, token, database, events, library, tasks))
 
 
 def scan(settings: Settings) -> None:

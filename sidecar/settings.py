@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sidecar.errors import StartError
 
 SETTINGS_FILE = "settings.json"
 DEFAULT_PORT = 7861
+_URL = r"^https?://[^\s?#]+$"
 
 
 def default_data_folder() -> Path:
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     Sources, weakest first: defaults, `DATA/settings.json`, environment `LORA_MANAGER_*`, command line.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LORA_MANAGER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LORA_MANAGER_", extra="ignore", validate_assignment=True)
 
     data: Path = Field(default_factory=default_data_folder)
     loras: list[Path] = []
@@ -44,6 +45,13 @@ class Settings(BaseSettings):
     open_browser: bool = False
     demo: bool = False
     watch_files: bool = True
+    write_back: Literal["off", "a1111", "metadata"] = "off"
+    trash_days: int = Field(default=30, ge=0, le=3650)
+    organise_template: str = Field(default="{base_model}/{type}/{name}", max_length=500)
+    blur_from: int = Field(default=8, ge=0, le=32)
+    civitai_url: str = Field(default="https://civitai.com", pattern=_URL)
+    civitai_archive_url: str | None = Field(default="https://civitaiarchive.com", pattern=_URL)
+    civitai_key: SecretStr | None = None
 
     @field_validator("log_level")
     @classmethod
@@ -64,10 +72,19 @@ class Settings(BaseSettings):
         """Command line, then environment, then `DATA/settings.json`."""
         given = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
         data = Path(given.get("data") or default_data_folder())
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(data / SETTINGS_FILE))
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, read_settings_file(data / SETTINGS_FILE)),
+        )
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The JSON object in a settings file, empty when there is no file.
+
+    Raises:
+        StartError: it cannot be read, or holds something else.
+    """
     try:
         content = orjson.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

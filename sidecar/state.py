@@ -11,6 +11,7 @@ from sidecar.database import Database
 from sidecar.events import Events
 from sidecar.library.service import Library
 from sidecar.settings import Settings
+from sidecar.tasks import Tasks
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class State:
     database: Database
     events: Events
     library: Library
+    tasks: Tasks
 
 
 def get_state(connection: HTTPConnection) -> State:

@@ -15,6 +15,7 @@ from sidecar.library import folders
 from sidecar.library.service import Library
 from sidecar.settings import Settings
 from sidecar.state import State
+from sidecar.tasks import Tasks
 
 TOKEN = "a-token-for-tests-only"
 
@@ -46,7 +47,9 @@ def state(database: Database, data: Path, loras: Path) -> Iterator[State]:
     folders.activate(database, [loras])
     events = Events()
     library = Library(database, events, watch=False)
-    yield State(Settings(data=data), TOKEN, database, events, library)
+    tasks = Tasks(events)
+    yield State(Settings(data=data), TOKEN, database, events, library, tasks)
+    tasks.stop()
     library.stop()
 
 

@@ -1,0 +1,1 @@
+"""Backups: verified archives of everything that cannot be worked out again."""

@@ -1,0 +1,7 @@
+"""HTTP for backups."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["backups"])

@@ -1,0 +1,1 @@
+"""Civitai, on request only: look up by hash, check for updates, download."""

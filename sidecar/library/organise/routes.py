@@ -1,0 +1,7 @@
+"""HTTP for the user's order."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter(tags=["organise"])

@@ -1,0 +1,1 @@
+"""What the tensors say: inspection, fingerprints, duplicates."""
