@@ -25,7 +25,10 @@ class Filter:
     not_tags: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     favorite: bool | None = None
+    collection: int | None = None
+    hidden: bool = False
 
 
 @dataclass

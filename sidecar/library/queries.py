@@ -106,6 +106,20 @@ def _in_order(database: Database, where: Where, total: int, page: Page, place: _
     ).fetchall()
 
 
+def matching_ids(database: Database, narrowed: Filter) -> list[int]:
+    """Ids of all LoRAs of a list, lowest first.
+
+    Raises:
+        BadRequest: as `list_loras`.
+    """
+    reader = database.reader()
+    where = build_where(reader, narrowed, find_text(database, narrowed.q))
+    return [
+        row[0]
+        for row in reader.execute(f"SELECT l.id FROM loras l WHERE {where.sql()} ORDER BY l.id", where.values)
+    ]
+
+
 def read_items(reader: sqlite3.Connection, ids: list[int]) -> list[dict[str, Any]]:
     """The list's form of these LoRAs, in the order of `ids`."""
     marks = ", ".join("?" * len(ids))
