@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,17 @@ T = TypeVar("T")
 
 FILE_NAME = "lora-manager.db"
 BUSY_SECONDS = 5.0
+KEPT_CHANGES = 1_000
+# Whatever is counted of LoRAs (library/columns.py) is noted as it changes, whoever changes it.
+_COUNTED = "root_id, folder, present, state, base_model, label, rating, network, nsfw, favorite, hidden, effective_tags"
+_NOTE_CHANGES = tuple(
+    f"CREATE TEMP TRIGGER note_{event} AFTER {what} ON main.loras BEGIN SELECT note_change({row}.id); END"
+    for event, what, row in (
+        ("insert", "INSERT", "new"),
+        ("update", f"UPDATE OF {_COUNTED}", "new"),
+        ("delete", "DELETE", "old"),
+    )
+)
 
 
 class Database:
@@ -32,6 +44,8 @@ class Database:
         self.path = folder / FILE_NAME
         self.revision = 0
         """Rises with every change, so that what was worked out from the data knows when it is stale."""
+        self._changes: deque[tuple[int, frozenset[int]]] = deque(maxlen=KEPT_CHANGES)
+        self._changing: set[int] = set()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
@@ -53,8 +67,18 @@ class Database:
         connection.execute("PRAGMA cache_size=-8000")
         connection.execute("PRAGMA wal_autocheckpoint=8000")
         migrations.apply(sqlite_utils.Database(connection))
+        connection.create_function("note_change", 1, self._changing.add)
+        for statement in _NOTE_CHANGES:
+            connection.execute(statement)
         os.chmod(self.path, 0o600)
         return connection
+
+    def changes_since(self, revision: int) -> set[int] | None:
+        """Ids of LoRAs whose row or tags changed after `revision`; None when that is too long ago to tell."""
+        kept = list(self._changes)
+        if revision < 0 or revision < (kept[0][0] - 1 if kept else self.revision):
+            return None
+        return {lora_id for number, ids in kept if number > revision for lora_id in ids}
 
     @property
     def schema(self) -> int:
@@ -95,9 +119,11 @@ class Database:
             try:
                 value = work(connection)
                 connection.execute("COMMIT")
+                self._changes.append((self.revision + 1, frozenset(self._changing)))
                 self.revision += 1
                 return value
             finally:
+                self._changing.clear()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:

@@ -210,6 +210,15 @@ CREATE TABLE action_changes (
 ) WITHOUT ROWID;
 """
 
+SEARCH = """
+CREATE VIRTUAL TABLE search USING fts5(
+    name, title, trigger_words, tags, notes, description, author, training,
+    tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
+);
+CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);
+UPDATE loras SET indexed = 0
+"""
+
 
 def _run(db: sqlite_utils.Database, script: str) -> None:
     """Its statements one by one: executescript would end the migration's own transaction."""
@@ -227,3 +236,11 @@ def m001_first_tables(db: sqlite_utils.Database) -> None:
 def m002_organise(db: sqlite_utils.Database) -> None:
     """What the user makes of the library: labels, levels, tag rules, collections and undo."""
     _run(db, ORGANISE)
+
+
+@migrations()
+def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
+    """Search finds authors and what training was fed, too."""
+    db.conn.execute("DROP TABLE search_terms")
+    db.conn.execute("DROP TABLE search")
+    _run(db, SEARCH)

@@ -11,7 +11,7 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.errors import BadRequest
-from sidecar.library.identities import identity_of, refresh
+from sidecar.library.identities import identity_of
 from sidecar.prompts.resolve import resolve
 
 _COLUMNS = (
@@ -56,7 +56,7 @@ def record_generation(database: Database, values: dict[str, Any], loras: list[Us
                 connection.execute(
                     "UPDATE identities SET used = used + 1, last_used = ? WHERE id = ?", (created, identity)
                 )
-                refresh(connection, identity)
+                connection.execute("UPDATE loras SET used = used + 1 WHERE identity_id = ?", (identity,))
         return generation, True
 
     return database.write(work)

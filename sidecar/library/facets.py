@@ -1,78 +1,74 @@
-"""Counts beside a list: how many of its LoRAs have each base model, tag, folder and state."""
+"""Counts beside a list: how many of its LoRAs have each base model, tag, folder, state, label, rating, type and level."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from sidecar.database import Database
-from sidecar.library.filters import Filter, Where, build_where
+from sidecar.library.filters import Filter, build_where
 from sidecar.library.queries import folder_name
-from sidecar.library.search import find_text
 from sidecar.memo import remember
 
 MAX_TAGS = 200
 
 
 def count_facets(database: Database, narrowed: Filter) -> dict[str, Any]:
-    """Counts over the whole narrowed list, most frequent first; of tags the first 200."""
+    """Counts over the whole narrowed list, most frequent first; of tags the first 200.
+
+    Raises:
+        BadRequest: as `queries.list_loras`.
+    """
     return remember(database, ("facets", narrowed), lambda: _count(database, narrowed))
 
 
 def _count(database: Database, narrowed: Filter) -> dict[str, Any]:
+    import numpy as np  # only who counts waits for it
+
+    from sidecar.library.columns import columns_of
+
     reader = database.reader()
-    where = build_where(reader, narrowed, find_text(database, narrowed.q))
+    where = build_where(database, narrowed)
+    ids = None
+    if where.sql() != "1":
+        sql = f"SELECT json_group_array(l.id) FROM loras l WHERE {where.sql()}"
+        if where.text and len(where.sets) == 1 and not where.conditions:
+            sql = "SELECT json_group_array(rowid) FROM search WHERE search MATCH ?"
+        ids = np.array(orjson.loads(reader.execute(sql, where.values).fetchone()[0]), np.int64)
+    counts = columns_of(database).count(ids)
     labels = {row["id"]: row["label"] for row in reader.execute("SELECT id, label FROM roots")}
-    base_models, folders, states = Counter[str](), Counter[str](), Counter[str]()
-    favorites = 0
-    groups, tags = _of_all(reader) if where.sql() == "1" else _of_matches(reader, where)
-    for row in groups:
-        count = row["count"]
-        base_models[row["base_model"]] += count
-        folders[folder_name(labels[row["root_id"]], row["folder"])] += count
-        states[row["state"] if row["present"] else "missing"] += count
-        favorites += count if row["favorite"] else 0
     return {
-        "base_model": _ranked(base_models.items()),
-        "tag": _ranked((row["name"], row["count"]) for row in tags),
-        "folder": _ranked(folders.items()),
-        "state": _ranked(states.items()),
-        "favorite": favorites,
+        "base_model": _ranked(counts["base_model"]),
+        "tag": _tags(reader, counts["tag"]),
+        "folder": _ranked((_folder(labels, place), count) for place, count in counts["place"]),
+        "state": _ranked(counts["state"]),
+        "label": _ranked((label, count) for label, count in counts["label"] if label),
+        "rating": _ranked((str(rating), count) for rating, count in counts["rating"] if rating),
+        "network": _ranked((network, count) for network, count in counts["network"] if network),
+        "nsfw": [{"value": level, "count": count} for level, count in sorted(counts["nsfw"])],
+        "favorite": dict(counts["favorite"]).get(1, 0),
+        "hidden": dict(counts["hidden"]).get(1, 0),
     }
 
 
-_GROUPS = "l.base_model, l.root_id, l.folder, l.present, l.state, l.favorite"
-_MOST = f"""ORDER BY count DESC LIMIT {MAX_TAGS}) n JOIN tags t ON t.id = n.tag_id"""
+def _folder(labels: dict[int, str], place: str) -> str:
+    root, _, relative = place.partition("/")
+    return folder_name(labels[int(root)], relative)
 
 
-def _of_all(reader: sqlite3.Connection) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
-    groups = reader.execute(f"SELECT {_GROUPS}, count(*) AS count FROM loras l GROUP BY {_GROUPS}")
-    tags = reader.execute(
-        f"SELECT t.name, n.count FROM (SELECT tag_id, count(*) AS count FROM lora_tags GROUP BY tag_id {_MOST}"
+def _tags(reader: sqlite3.Connection, counts: list[tuple[Any, int]]) -> list[dict[str, Any]]:
+    most = sorted(counts, key=lambda item: -item[1])[:MAX_TAGS]
+    rows = reader.execute(
+        "SELECT t.id, t.name, t.color FROM json_each(?) wanted JOIN tags t ON t.id = wanted.value",
+        (orjson.dumps([tag for tag, _ in most]).decode(),),
     )
-    return groups.fetchall(), tags.fetchall()
-
-
-def _of_matches(reader: sqlite3.Connection, where: Where) -> tuple[list[sqlite3.Row], list[sqlite3.Row]]:
-    """The matches are found once, then looked up by id for the counts."""
-    ids = [row[0] for row in reader.execute(f"SELECT l.id FROM loras l WHERE {where.sql()}", where.values)]
-    found = (orjson.dumps(ids).decode(),)
-    groups = reader.execute(
-        f"""SELECT {_GROUPS}, count(*) AS count FROM json_each(?) found CROSS JOIN loras l ON l.id = found.value
-            GROUP BY {_GROUPS}""",
-        found,
-    )
-    tags = reader.execute(
-        f"""SELECT t.name, n.count FROM (
-                SELECT lt.tag_id, count(*) AS count FROM json_each(?) found
-                CROSS JOIN lora_tags lt ON lt.lora_id = found.value GROUP BY lt.tag_id {_MOST}""",
-        found,
-    )
-    return groups.fetchall(), tags.fetchall()
+    known = {row["id"]: row for row in rows}
+    found = [(known[tag], count) for tag, count in most if tag in known]
+    found.sort(key=lambda item: (-item[1], item[0]["name"].lower()))
+    return [{"value": row["name"], "count": count, "color": row["color"]} for row, count in found]
 
 
 def _ranked(counts: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:

@@ -6,13 +6,21 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from sidecar.database import Database
 from sidecar.errors import BadRequest
-from sidecar.library.search import SearchText
-
-STATES = ("ok", "broken", "unreadable", "missing", "legacy")
-
-_TAGGED = "SELECT lora_id FROM lora_tags WHERE tag_id = (SELECT id FROM tags WHERE name = ?)"
-_STATE = "CASE WHEN l.present THEN l.state ELSE 'missing' END"
+from sidecar.library.find.conditions import (
+    LABELS,
+    STATE,
+    STATES,
+    Condition,
+    Context,
+    build_condition,
+    in_collection,
+    tagged,
+)
+from sidecar.library.find.parse import Term, parse_query, walk_terms
+from sidecar.library.search import SearchText, Words, search_text
+from sidecar.memo import remember
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Where:
     set_values: list[Any] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
     condition_values: list[Any] = field(default_factory=list)
+    text: SearchText | None = None
 
     @property
     def values(self) -> list[Any]:
@@ -54,7 +63,7 @@ class Where:
 
     def count(self, reader: sqlite3.Connection) -> int:
         """How many rows match."""
-        if len(self.sets) == 1 and not self.conditions:
+        if self.text and len(self.sets) == 1 and not self.conditions:
             sql = f"SELECT count(*) FROM ({self.sets[0]})"
         else:
             sql = f"SELECT count(*) FROM loras l WHERE {self.sql()}"
@@ -65,32 +74,74 @@ class Where:
         return Where(self.sets[1:], self.set_values[1:], self.conditions, self.condition_values)
 
 
-def build_where(reader: sqlite3.Connection, narrowed: Filter, text: SearchText | None) -> Where:
-    """The conditions of a filter; files in folders that are no longer active never match.
+def build_where(database: Database, narrowed: Filter) -> Where:
+    """The conditions of a filter. Files in folders that are no longer active never match, hidden ones only when asked
+    for.
 
     Raises:
-        BadRequest: an unknown state.
+        BadQuery: the query cannot be read. BadRequest: an unknown state or label.
     """
     where = Where()
-    if text:
-        where.sets.append("SELECT rowid FROM search WHERE search MATCH ?")
-        where.set_values.append(text.match)
+    hidden = _add_query(database, where, narrowed.q) or narrowed.hidden
+    reader = database.reader()
     for tag in narrowed.tags:
-        where.sets.append(_TAGGED)
-        where.set_values.append(tag)
+        _add_condition(where, tagged(tag))
     _add_folders(reader, where, narrowed.folders)
+    if narrowed.collection is not None:
+        words = Words(database)
+        _add_condition(where, in_collection(Context(reader, words.match), narrowed.collection))
     if narrowed.base_models:
         _add(where, f"l.base_model IN ({_marks(narrowed.base_models)})", *narrowed.base_models)
     for tag in narrowed.not_tags:
-        _add(where, f"l.id NOT IN ({_TAGGED})", tag)
-    unknown = set(narrowed.states) - set(STATES)
-    if unknown:
-        raise BadRequest(f"There is no state {unknown.pop()!r}; there are {', '.join(STATES)}.")
-    if narrowed.states:
-        _add(where, f"{_STATE} IN ({_marks(narrowed.states)})", *narrowed.states)
+        condition = tagged(tag)
+        _add(where, f"NOT ({condition.sql})", *condition.values)
+    for values, known, column in (
+        (narrowed.states, STATES, STATE),
+        (narrowed.labels, LABELS, "l.label"),
+    ):
+        unknown = set(values) - set(known)
+        if unknown:
+            raise BadRequest(f"There is no {unknown.pop()!r} here; there are {', '.join(known)}.")
+        if values:
+            _add(where, f"{column} IN ({_marks(values)})", *values)
     if narrowed.favorite is not None:
         _add(where, "l.favorite" if narrowed.favorite else "NOT l.favorite")
+    if not hidden and remember(database, "any hidden", lambda: _any_hidden(reader)):
+        _add(where, "l.id NOT IN (SELECT id FROM loras WHERE hidden)")
     return where
+
+
+def _any_hidden(reader: sqlite3.Connection) -> bool:
+    return reader.execute("SELECT 1 FROM loras WHERE hidden LIMIT 1").fetchone() is not None
+
+
+def _add_query(database: Database, where: Where, typed: str) -> bool:
+    """Add what a query asks for: the words that all must occur as one full text, the rest as conditions.
+
+    Returns whether the query itself speaks of hidden LoRAs.
+    """
+    if not typed.strip():
+        return False
+    query = parse_query(typed)
+    words = Words(database)
+    plain = [part for part in query.parts if isinstance(part, Term) and part.field is None]
+    where.text = search_text(database, words, plain, typed)
+    if where.text:
+        where.sets.append("SELECT rowid FROM search WHERE search MATCH ?")
+        where.set_values.append(where.text.match)
+    context = Context(database.reader(), words.match)
+    for part in query.parts:
+        if part not in plain:
+            _add_condition(where, build_condition(context, part))
+    return any(term.field == "is" and term.text.lower() == "hidden" for term in walk_terms(query))
+
+
+def _add_condition(where: Where, condition: Condition) -> None:
+    if condition.ids:
+        where.sets.append(condition.ids)
+        where.set_values.extend(condition.values)
+    else:
+        _add(where, condition.sql, *condition.values)
 
 
 def _add_folders(reader: sqlite3.Connection, where: Where, folders: tuple[str, ...]) -> None:

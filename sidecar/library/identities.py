@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+
+import orjson
 
 from sidecar.errors import NotFound
-from sidecar.library.store import apply_tag_edits
+from sidecar.library.store import apply_facts
 
-_FACTS = ("rating", "title", "notes", "weight", "trigger_words", "tags_added", "tags_removed", "last_used")
+_FACTS = (
+    "rating", "title", "notes", "weight", "trigger_words", "negative_prompt", "base_model", "label", "nsfw",
+    "tags_added", "tags_removed", "last_used",
+)  # fmt: skip
+_MARKS = ("favorite", "hidden")
 
 
 def identity_of(connection: sqlite3.Connection, lora_id: int) -> int:
@@ -16,22 +23,52 @@ def identity_of(connection: sqlite3.Connection, lora_id: int) -> int:
     Raises:
         NotFound: no such file.
     """
-    row = connection.execute("SELECT identity_id, body_hash FROM loras WHERE id = ?", (lora_id,)).fetchone()
-    if row is None:
+    found = identities_of(connection, [lora_id])
+    if lora_id not in found:
         raise NotFound(f"There is no LoRA with the id {lora_id}.")
-    if row["identity_id"] is not None:
-        return int(row["identity_id"])
-    cursor = connection.execute("INSERT INTO identities (body_hash) VALUES (?)", (row["body_hash"],))
-    identity = int(cursor.lastrowid or 0)
-    connection.execute(
-        "UPDATE loras SET identity_id = ? WHERE id = ? OR (body_hash IS NOT NULL AND body_hash = ?)",
-        (identity, lora_id, row["body_hash"]),
+    return found[lora_id]
+
+
+def identities_of(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> dict[int, int]:
+    """Identities by LoRA, made where there are none yet; unknown ids are left out."""
+    ids = orjson.dumps(list(lora_ids)).decode()
+    without = connection.execute(
+        """SELECT l.id, l.body_hash FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
+           WHERE l.identity_id IS NULL""",
+        (ids,),
+    ).fetchall()
+    if without:
+        _make_identities(connection, without)
+    rows = connection.execute(
+        "SELECT l.id, l.identity_id FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value", (ids,)
     )
-    return identity
+    return {row["id"]: row["identity_id"] for row in rows}
+
+
+def _make_identities(connection: sqlite3.Connection, files: list[sqlite3.Row]) -> None:
+    """One identity a content: files of the same body hash share it; a file that is not hashed has its own."""
+    number = connection.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
+    numbers: dict[object, int] = {}
+    for row in files:
+        content = row["body_hash"] or row["id"]
+        numbers.setdefault(content, number + len(numbers) + 1)
+    connection.executemany(
+        "INSERT INTO identities (id, body_hash) VALUES (?, ?)",
+        ((one, content if isinstance(content, str) else None) for content, one in numbers.items()),
+    )
+    connection.executemany(
+        "UPDATE loras SET identity_id = ? WHERE body_hash = ?",
+        ((one, content) for content, one in numbers.items() if isinstance(content, str)),
+    )
+    connection.executemany(
+        "UPDATE loras SET identity_id = ? WHERE id = ?",
+        ((one, content) for content, one in numbers.items() if isinstance(content, int)),
+    )
 
 
 def settle(connection: sqlite3.Connection, lora_id: int, body_hash: str) -> None:
     """A file's content is known now: join it with what the user already said about that content, wherever it was."""
+    _take_place_of_missing(connection, lora_id)
     row = connection.execute("SELECT identity_id FROM loras WHERE id = ?", (lora_id,)).fetchone()
     current: int | None = row["identity_id"]
     known = connection.execute("SELECT id FROM identities WHERE body_hash = ?", (body_hash,)).fetchone()
@@ -48,8 +85,8 @@ def settle(connection: sqlite3.Connection, lora_id: int, body_hash: str) -> None
             connection.execute("UPDATE identities SET body_hash = ? WHERE id = ?", (body_hash, current))
         else:  # another content under the old name, a newer version: it starts with what was said about the old one
             cursor = connection.execute(
-                f"""INSERT INTO identities (body_hash, favorite, {", ".join(_FACTS)})
-                    SELECT ?, favorite, {", ".join(_FACTS)} FROM identities WHERE id = ?""",
+                f"""INSERT INTO identities (body_hash, {", ".join(_MARKS + _FACTS)})
+                    SELECT ?, {", ".join(_MARKS + _FACTS)} FROM identities WHERE id = ?""",
                 (body_hash, current),
             )
             connection.execute("UPDATE loras SET identity_id = ? WHERE id = ?", (cursor.lastrowid, lora_id))
@@ -62,27 +99,57 @@ def _merge(connection: sqlite3.Connection, pending: int | None, known: int) -> N
     if before["body_hash"] is not None:
         return  # the file was replaced by a content that has facts of its own
     filled = ", ".join(f"{name} = coalesce(p.{name}, identities.{name})" for name in _FACTS)
+    marks = ", ".join(f"{name} = max(identities.{name}, p.{name})" for name in _MARKS)
     connection.execute(
-        f"""UPDATE identities SET {filled}, favorite = max(identities.favorite, p.favorite),
-                used = identities.used + p.used
+        f"""UPDATE identities SET {filled}, {marks}, used = identities.used + p.used
             FROM identities p WHERE p.id = ? AND identities.id = ?""",
         (pending, known),
     )
     for table in ("loras", "generation_loras"):
         connection.execute(f"UPDATE {table} SET identity_id = ? WHERE identity_id = ?", (known, pending))
+    connection.execute(
+        "UPDATE OR IGNORE collection_items SET identity_id = ? WHERE identity_id = ?", (known, pending)
+    )
     connection.execute("DELETE FROM identities WHERE id = ?", (pending,))
 
 
-def refresh(connection: sqlite3.Connection, identity: int) -> list[int]:
-    """Bring every file of an identity in line with it: the columns the list sorts by, tags and search.
+def _take_place_of_missing(connection: sqlite3.Connection, lora_id: int) -> None:
+    """A file that is missing from a folder within reach and is found again elsewhere, byte for byte, was moved."""
+    new = connection.execute("SELECT sha256, stem, present FROM loras WHERE id = ?", (lora_id,)).fetchone()
+    if new["sha256"] is None or not new["present"]:
+        return
+    old = connection.execute(
+        """SELECT m.id, m.added FROM loras m JOIN roots r ON r.id = m.root_id
+           WHERE m.sha256 = ? AND NOT m.present AND r.active AND r.online ORDER BY m.stem != ?, m.id LIMIT 1""",
+        (new["sha256"], new["stem"]),
+    ).fetchone()
+    if old is not None:
+        connection.execute(
+            "UPDATE loras SET added = ?, identity_id = coalesce(identity_id, (SELECT identity_id FROM loras WHERE id = ?)) WHERE id = ?",
+            (old["added"], old["id"], lora_id),
+        )
+        forget(connection, [old["id"]])
 
-    Returns the ids of the files.
-    """
-    connection.execute(
-        """UPDATE loras SET indexed = 0, favorite = i.favorite, rating = coalesce(i.rating, 0), used = i.used
-           FROM identities i WHERE i.id = loras.identity_id AND i.id = ?""",
-        (identity,),
+
+def forget(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
+    """Take files out of the catalogue; what the user said about their contents stays with the identities."""
+    ids = [(lora_id,) for lora_id in lora_ids]
+    connection.executemany("DELETE FROM search WHERE rowid = ?", ids)
+    connection.executemany("DELETE FROM loras WHERE id = ?", ids)
+
+
+def refresh(connection: sqlite3.Connection, identity: int) -> list[int]:
+    """Bring every file of an identity in line with it; returns their ids. Their full text is to be indexed anew."""
+    return refresh_all(connection, [identity])
+
+
+def refresh_all(connection: sqlite3.Connection, changed: Sequence[int]) -> list[int]:
+    """Bring every file of these identities in line: the columns the list sorts by, tags; returns the files' ids."""
+    rows = connection.execute(
+        "SELECT l.id FROM json_each(?) wanted JOIN loras l ON l.identity_id = wanted.value",
+        (orjson.dumps(list(changed)).decode(),),
     )
-    ids = [row["id"] for row in connection.execute("SELECT id FROM loras WHERE identity_id = ?", (identity,))]
-    apply_tag_edits(connection, ids)
+    ids = [row["id"] for row in rows]
+    apply_facts(connection, ids)
+    connection.executemany("UPDATE loras SET indexed = 0 WHERE id = ?", ((lora_id,) for lora_id in ids))
     return ids

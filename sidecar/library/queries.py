@@ -14,8 +14,7 @@ import orjson
 from sidecar.database import Database
 from sidecar.errors import BadRequest
 from sidecar.library.filters import Filter, Where, build_where
-from sidecar.library.search import find_text
-from sidecar.library.store import effective_tags
+from sidecar.library.search import MAX_RANKED
 from sidecar.memo import remember
 
 SORTS = {
@@ -26,16 +25,13 @@ SORTS = {
     "used": "l.used",
     "rating": "l.rating",
 }
-MAX_RANKED = (
-    5_000  # more matches than anyone reads are listed by name: ranking them all costs tens of milliseconds
-)
-RANK = "bm25(10.0, 8.0, 6.0, 5.0, 2.0, 1.0)"
+RANK = "bm25(10.0, 8.0, 6.0, 5.0, 2.0, 1.0, 4.0, 0.5)"
 
 ITEM_COLUMNS = """
     l.id, l.stem, l.extension, l.folder, l.size, l.modified, l.added, l.present, l.state, l.base_model, l.favorite, l.rating, l.used,
     coalesce(i.title, l.title, l.stem) AS title, coalesce(i.weight, l.weight) AS weight,
-    coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.tags, i.tags_added, i.tags_removed,
-    l.preview_kind, l.preview_stamp, r.label,
+    coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.effective_tags, l.label, l.nsfw, l.hidden, l.network,
+    l.preview_kind, l.preview_stamp, r.label AS root_label,
     (SELECT count(*) FROM loras s WHERE s.sort_name = l.sort_name AND s.stem = l.stem AND s.present) > 1 AS shadowed"""
 ITEM_TABLES = "loras l JOIN roots r ON r.id = l.root_id LEFT JOIN identities i ON i.id = l.identity_id"
 
@@ -58,8 +54,8 @@ def list_loras(database: Database, narrowed: Filter, page: Page) -> dict[str, An
         BadRequest: unknown sort or state, or a cursor of another list.
     """
     reader = database.reader()
-    text = find_text(database, narrowed.q)
-    where = build_where(reader, narrowed, text)
+    where = build_where(database, narrowed)
+    text = where.text
     total = remember(database, ("total", narrowed), lambda: where.count(reader))
     place = _place(page)
     last: list[Any] = []
@@ -113,7 +109,7 @@ def matching_ids(database: Database, narrowed: Filter) -> list[int]:
         BadRequest: as `list_loras`.
     """
     reader = database.reader()
-    where = build_where(reader, narrowed, find_text(database, narrowed.q))
+    where = build_where(database, narrowed)
     return [
         row[0]
         for row in reader.execute(f"SELECT l.id FROM loras l WHERE {where.sql()} ORDER BY l.id", where.values)
@@ -136,7 +132,7 @@ def to_item(row: sqlite3.Row) -> dict[str, Any]:
         "title": row["title"],
         "base_model": row["base_model"],
         "trigger_words": orjson.loads(row["trigger_words"]),
-        "tags": effective_tags(row["tags"], row["tags_added"], row["tags_removed"]),
+        "tags": orjson.loads(row["effective_tags"]),
         "favorite": bool(row["favorite"]),
         "rating": row["rating"] or None,
         "weight": row["weight"],
@@ -144,10 +140,14 @@ def to_item(row: sqlite3.Row) -> dict[str, Any]:
         "modified": row["modified"],
         "added": row["added"],
         "state": row["state"] if row["present"] else "missing",
-        "folder": folder_name(row["label"], row["folder"]),
+        "folder": folder_name(row["root_label"], row["folder"]),
         "preview": {"kind": row["preview_kind"], "v": row["preview_stamp"]} if row["preview_kind"] else None,
         "used": row["used"],
         "shadowed": bool(row["shadowed"]),
+        "label": row["label"],
+        "nsfw": row["nsfw"],
+        "hidden": bool(row["hidden"]),
+        "network": row["network"],
     }
 
 

@@ -38,6 +38,9 @@ class Record(NamedTuple):
     preview_kind: str | None
     preview_stamp: str | None
     claimed_autov3: str | None
+    nsfw: int
+    network: str
+    negative_prompt: str | None
 
 
 def read_lora(job: FileJob) -> Record:
@@ -87,6 +90,9 @@ def unread_record(job: FileJob, state: str, reason: str | None) -> Record:
         preview_kind=None,
         preview_stamp=None,
         claimed_autov3=None,
+        nsfw=0,
+        network="",
+        negative_prompt=None,
     )
 
 

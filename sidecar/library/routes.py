@@ -12,9 +12,11 @@ from starlette.responses import FileResponse
 from sidecar.generation.history import list_generations
 from sidecar.library import folders
 from sidecar.library.details import get_detail, get_examples
-from sidecar.library.edits import edit_lora
+from sidecar.library.edits import edit_loras
 from sidecar.library.facets import count_facets
 from sidecar.library.filters import Filter
+from sidecar.library.find.complete import complete
+from sidecar.library.organise.routes import Fields, Tag, publish_edit
 from sidecar.library.previews import get_original, get_thumbnail
 from sidecar.library.queries import Page, list_loras
 from sidecar.responses import json_response
@@ -23,8 +25,6 @@ from sidecar.state import State, get_state
 router = APIRouter(tags=["library"])
 
 Sidecar = Annotated[State, Depends(get_state)]
-Tag = Annotated[str, Field(min_length=1, max_length=200)]
-Word = Annotated[str, Field(max_length=1_000)]
 Many = Annotated[list[str], Query()]
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
@@ -39,7 +39,10 @@ def get_loras(
     not_tag: Many = [],
     folder: Many = [],
     state_: Annotated[list[str], Query(alias="state")] = [],
+    label: Many = [],
     favorite: bool | None = None,
+    collection: int | None = None,
+    hidden: bool = False,
     sort: str = "",
     seed: int = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
@@ -49,8 +52,9 @@ def get_loras(
 ) -> Response:
     """A page of LoRAs. See docs/api.md for each parameter."""
     narrowed = Filter(
-        q, tuple(base_model), tuple(tag), tuple(not_tag), tuple(folder), tuple(state_), favorite
-    )
+        q, tuple(base_model), tuple(tag), tuple(not_tag), tuple(folder), tuple(state_), tuple(label), favorite,
+        collection, hidden,
+    )  # fmt: skip
     answer = list_loras(state.database, narrowed, Page(sort, seed, limit, cursor, offset))
     if facets:
         answer["facets"] = count_facets(state.database, narrowed)
@@ -63,26 +67,22 @@ def get_lora(lora_id: int, state: Sidecar) -> Response:
     return json_response(get_detail(state.database, lora_id))
 
 
-class Changes(BaseModel):
-    """An edit; null takes a field back to what the files say, a field left out stays."""
+class Changes(Fields):
+    """An edit of one LoRA. `was` has, by field, the value that the editor saw."""
 
-    favorite: bool | None = None
-    rating: Annotated[int, Field(ge=1, le=5)] | None = None
-    title: Annotated[str, Field(max_length=500)] | None = None
-    notes: Annotated[str, Field(max_length=100_000)] | None = None
-    weight: Annotated[float, Field(ge=-10, le=10)] | None = None
-    trigger_words: Annotated[list[Word], Field(max_length=500)] | None = None
     tags: Annotated[list[Tag], Field(max_length=1_000)] | None = None
-    add_tags: Annotated[list[Tag], Field(max_length=1_000)] = []
-    remove_tags: Annotated[list[Tag], Field(max_length=1_000)] = []
+    add_tags: Annotated[list[Tag], Field(max_length=1_000, default_factory=list)]
+    remove_tags: Annotated[list[Tag], Field(max_length=1_000, default_factory=list)]
+    was: dict[str, Any] | None = None
 
 
 @router.patch("/loras/{lora_id}")
 def patch_lora(lora_id: int, changes: Changes, state: Sidecar) -> Response:
-    """Edit one LoRA; the answer is its detail."""
-    for changed in edit_lora(state.database, lora_id, changes.model_dump(exclude_unset=True)):
-        state.events.publish("lora.edited", id=changed)
-    return json_response(get_detail(state.database, lora_id))
+    """Edit one LoRA; the answer is its detail, with the action."""
+    wanted = changes.model_dump(exclude_unset=True, exclude={"was"})
+    edited = edit_loras(state.database, [lora_id], wanted, was=changes.was)
+    publish_edit(state, edited.loras)
+    return json_response({**get_detail(state.database, lora_id), "action": edited.action})
 
 
 @router.get("/loras/{lora_id}/preview")
@@ -108,6 +108,14 @@ def get_history(
 ) -> Response:
     """Generations that used this LoRA, newest first."""
     return json_response(list_generations(state.database, lora_id=lora_id, cursor=cursor, limit=limit))
+
+
+@router.get("/library/complete")
+def complete_query(
+    state: Sidecar, q: Annotated[str, Query(max_length=10_000)] = "", at: int | None = None
+) -> Response:
+    """What could stand at a place of a query."""
+    return json_response(complete(state.database, q, len(q) if at is None else at))
 
 
 @router.get("/library/status")

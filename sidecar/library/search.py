@@ -1,4 +1,4 @@
-"""Turns what a person typed into a full-text query; a word that no LoRA has is corrected to the nearest that one has."""
+"""Full text of the words a person typed; a word that no LoRA has is corrected to the nearest that one has."""
 
 from __future__ import annotations
 
@@ -12,44 +12,90 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from sidecar.database import Database
+from sidecar.library.find.parse import Term
+from sidecar.memo import remember
 
 MAX_WORDS = 16
 MAX_CORRECTIONS = 3
+MAX_RANKED = 5_000
+"""More matches than anyone reads are listed by name: ranking them all costs tens of milliseconds."""
 REREAD_SECONDS = 30.0
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
 @dataclass(frozen=True)
 class SearchText:
-    """A full-text query, and the words it stands for when a typo was mended."""
+    """The full-text part of a query, and the whole query as it was understood when a typo was mended."""
 
     match: str
     corrected: str | None = None
 
 
-def find_text(database: Database, typed: str) -> SearchText | None:
-    """The query for what was typed, or None when there is nothing to search for.
+class Words:
+    """Turns the plain words of one query into full text; a word that no LoRA has becomes the nearest that one has.
 
     Every word must occur, as a word's beginning; `_` and punctuation separate words, as in file names.
     """
-    words = [word for part in _WORD.findall(typed.lower()) for word in part.split("_") if word][:MAX_WORDS]
-    if not words:
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._taken = 0
+        self.mended: dict[Term, str] = {}
+
+    def match(self, term: Term) -> str | None:
+        """The full-text expression of a word or phrase; None when it has no letters or digits."""
+        parts = [word for part in _WORD.findall(term.text.lower()) for word in part.split("_") if word]
+        parts = parts[: MAX_WORDS - self._taken]
+        self._taken += len(parts)
+        if not parts:
+            return None
+        if term.quoted:
+            return f'"{" ".join(parts)}"'
+        shown, found = [], []
+        for word in parts:
+            nearest = [] if self._is_known(word) else vocabulary_of(self._database).nearest(word)
+            shown.append(nearest[0] if nearest else word)
+            found.append(_any_of(nearest) if nearest else f'"{word}" *')
+        if shown != parts:
+            self.mended[term] = " ".join(shown)
+        return " AND ".join(found)
+
+    def _is_known(self, word: str) -> bool:
+        reader = self._database.reader()
+        sql = "SELECT 1 FROM search WHERE search MATCH ? LIMIT 1"
+        return reader.execute(sql, (f'"{word}" *',)).fetchone() is not None
+
+
+def search_text(database: Database, words: Words, terms: list[Term], typed: str) -> SearchText | None:
+    """The full text of the plain terms of a query that all must occur; None when they say nothing.
+
+    What training was fed is searched too, unless that would bring more matches than anyone reads.
+    """
+    matches = [match for match in map(words.match, terms) if match]
+    if not matches:
         return None
-    reader = database.reader()
-    match, shown, mended = [], [], False
-    for word in words:
-        known = reader.execute(
-            "SELECT 1 FROM search WHERE search MATCH ? LIMIT 1", (f'"{word}" *',)
-        ).fetchone()
-        nearest = [] if known else vocabulary_of(database).nearest(word)
-        if nearest:
-            mended = True
-            shown.append(nearest[0])
-            match.append("(" + " OR ".join(f'"{term}"' for term in nearest) + ")")
-        else:
-            shown.append(word)
-            match.append(f'"{word}" *')
-    return SearchText(" AND ".join(match), " ".join(shown) if mended else None)
+    match = " AND ".join(f"({one})" for one in matches)
+    too_many = remember(database, ("broad", match), lambda: _exceeds(database, match, MAX_RANKED))
+    if too_many:
+        match = f"- {{training}} : ({match})"
+    return SearchText(match, _corrected(typed, words.mended))
+
+
+def _exceeds(database: Database, match: str, limit: int) -> bool:
+    sql = "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)"
+    return bool(database.reader().execute(sql, (match, limit + 1)).fetchone()[0] > limit)
+
+
+def _corrected(typed: str, mended: dict[Term, str]) -> str | None:
+    if not mended:
+        return None
+    for term in sorted(mended, key=lambda one: -one.start):
+        typed = typed[: term.start] + mended[term] + typed[term.end :]
+    return typed
+
+
+def _any_of(terms: list[str]) -> str:
+    return "(" + " OR ".join(f'"{term}"' for term in terms) + ")"
 
 
 class Vocabulary:

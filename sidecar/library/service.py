@@ -49,6 +49,9 @@ class Library:
             if self._watcher:
                 self._watcher.watch(roots)
 
+    def edited(self) -> None:
+        """The user changed something about LoRAs."""
+
     def is_complete(self) -> bool:
         """Whether the catalogue knows every file there is: scanned to the end, every folder within reach."""
         offline = (

@@ -7,20 +7,23 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import orjson
 
+from sidecar.database import Database
 from sidecar.library.record import Record
 from sidecar.library.sources import FileJob
 from sidecar.library.texts import Texts
 
-_EXTRA = ("sort_name", "modified", "added")
+_EXTRA = ("sort_name", "modified", "added", "effective_tags", "detected_base_model", "detected_nsfw")
 _SAVE_LORA = f"""
 INSERT INTO loras ({", ".join(Record._fields + _EXTRA)})
 VALUES ({", ".join("?" * (len(Record._fields) + len(_EXTRA)))})
 ON CONFLICT (root_id, folder, stem, extension) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in Record._fields[4:])},
-    modified = excluded.modified, present = 1, texts_read = 0, indexed = 0,
+    {", ".join(f"{name} = excluded.{name}" for name in _EXTRA if name not in ("sort_name", "added"))},
+    present = 1, texts_read = 0, indexed = 0,
     hash_state = CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns
         THEN hash_state ELSE 'pending' END"""
 _SAVED = """
@@ -33,26 +36,30 @@ INSERT OR REPLACE INTO lora_texts (lora_id, {", ".join(Texts._fields)})
 SELECT id, {", ".join("?" * len(Texts._fields))} FROM loras WHERE id = ? AND side_stamp = ? AND mtime_ns = ?"""
 
 MAX_SEARCH_TEXT = 4_000
+INDEX_BATCH = 250
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def save_records(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
     """Insert or update rows and their tags. Texts and search follow: `save_texts`, `index_search`."""
     now = time.time()
+    rules = tag_rules(connection)
+    tags = [effective_tags(orjson.loads(record.tags), rules) for record in records]
     connection.executemany(
-        _SAVE_LORA, ((*record, record.stem.casefold(), record.mtime_ns / 1e9, now) for record in records)
-    )
+        _SAVE_LORA,
+        (
+            (
+                *record, record.stem.casefold(), record.mtime_ns / 1e9, now,
+                orjson.dumps(of_one).decode(), record.base_model, record.nsfw,
+            )
+            for record, of_one in zip(records, tags)
+        ),
+    )  # fmt: skip
     saved = connection.execute(
         _SAVED, (orjson.dumps([record[:4] for record in records]).decode(),)
     ).fetchall()
-    tags = [orjson.loads(record.tags) for record in records]
-    tag_ids = _tag_ids(connection, {tag for of_one in tags for tag in of_one})
-    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((row["id"],) for row in saved))
-    connection.executemany(
-        "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)",
-        ((tag_ids[tag.lower()], row["id"]) for row, of_one in zip(saved, tags) for tag in of_one),
-    )
-    apply_tag_edits(connection, [row["id"] for row in saved if row["identity_id"] is not None])
+    _link_tags(connection, [(row["id"], of_one) for row, of_one in zip(saved, tags)])
+    apply_facts(connection, [row["id"] for row in saved if row["identity_id"] is not None])
 
 
 def save_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, FileJob, Texts]]) -> None:
@@ -66,33 +73,71 @@ def save_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, FileJo
     )
 
 
-def apply_tag_edits(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> None:
-    """Bring `lora_tags` in line with the files' tags and the user's changes to them."""
-    for lora_id in lora_ids:
-        row = connection.execute(
-            """SELECT l.tags, i.tags_added, i.tags_removed FROM loras l
-               LEFT JOIN identities i ON i.id = l.identity_id WHERE l.id = ?""",
-            (lora_id,),
-        ).fetchone()
-        tags = effective_tags(row["tags"], row["tags_added"], row["tags_removed"])
-        numbers = _tag_ids(connection, set(tags))
-        connection.execute("DELETE FROM lora_tags WHERE lora_id = ?", (lora_id,))
-        connection.executemany(
-            "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)",
-            ((numbers[tag.lower()], lora_id) for tag in tags),
-        )
+def apply_facts(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
+    """Bring what the list sorts, filters and shows of these files in line with their identities and the tag rules."""
+    ids = orjson.dumps(list(lora_ids)).decode()
+    connection.execute(
+        """UPDATE loras SET favorite = i.favorite, rating = coalesce(i.rating, 0), used = i.used, label = i.label,
+               hidden = i.hidden, base_model = coalesce(i.base_model, detected_base_model),
+               nsfw = coalesce(i.nsfw, detected_nsfw)
+           FROM identities i, json_each(?) wanted WHERE loras.id = wanted.value AND i.id = loras.identity_id""",
+        (ids,),
+    )
+    rules = tag_rules(connection)
+    rows = connection.execute(
+        """SELECT l.id, l.tags, l.effective_tags, i.tags_added, i.tags_removed FROM json_each(?) wanted
+           JOIN loras l ON l.id = wanted.value LEFT JOIN identities i ON i.id = l.identity_id""",
+        (ids,),
+    )
+    changed = []
+    for row in rows:
+        tags = effective_tags(orjson.loads(row["tags"]), rules, row["tags_added"], row["tags_removed"])
+        if tags != orjson.loads(row["effective_tags"]):
+            changed.append((row["id"], tags))
+    connection.executemany(
+        "UPDATE loras SET effective_tags = ? WHERE id = ?",
+        ((orjson.dumps(tags).decode(), lora_id) for lora_id, tags in changed),
+    )
+    _link_tags(connection, changed)
 
 
-def effective_tags(from_files: str, added: str | None, removed: str | None) -> list[str]:
-    """The files' tags without those the user removed, then the user's own."""
-    tags: list[str] = orjson.loads(from_files)
+def _link_tags(connection: sqlite3.Connection, tags: Sequence[tuple[int, list[str]]]) -> None:
+    """Make `lora_tags` say the same as these (id, tags)."""
+    numbers = _tag_ids(connection, {tag for _, of_one in tags for tag in of_one})
+    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((lora_id,) for lora_id, _ in tags))
+    connection.executemany(
+        "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)",
+        ((numbers[tag.lower()], lora_id) for lora_id, of_one in tags for tag in of_one),
+    )
+
+
+def tag_rules(connection: sqlite3.Connection) -> dict[str, str | None]:
+    """What tags of the files are shown as, by lower-case name; None: not at all."""
+    rows = connection.execute("SELECT name, becomes FROM tag_rules")
+    return {row["name"].lower(): row["becomes"] for row in rows}
+
+
+def effective_tags(
+    from_files: list[str],
+    rules: dict[str, str | None],
+    added: str | None = None,
+    removed: str | None = None,
+) -> list[str]:
+    """The files' tags under the rules, without those the user removed, then the user's own; each once."""
+    tags = under_rules(from_files, rules) if rules else from_files
     if removed:
         gone = {tag.lower() for tag in orjson.loads(removed)}
         tags = [tag for tag in tags if tag.lower() not in gone]
     if added:
         present = {tag.lower() for tag in tags}
-        tags += [tag for tag in orjson.loads(added) if tag.lower() not in present]
+        tags = tags + [tag for tag in orjson.loads(added) if tag.lower() not in present]
     return tags
+
+
+def under_rules(tags: list[str], rules: dict[str, str | None]) -> list[str]:
+    """Tags as the rules have them shown, each once."""
+    shown = (rules.get(tag.lower(), tag) for tag in tags)
+    return list({tag.lower(): tag for tag in shown if tag}.values())
 
 
 def _tag_ids(connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
@@ -127,9 +172,9 @@ def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> Non
     """Bring the full text of LoRAs up to date; those whose texts are still to be read are left for then."""
     rows = connection.execute(
         """SELECT l.id, l.stem, l.alias, coalesce(i.title, l.title) AS title,
-                  coalesce(i.trigger_words, l.trigger_words) AS trigger_words,
-                  l.tags, i.tags_added, i.tags_removed,
-                  coalesce(i.notes, t.notes) AS notes, t.description
+                  coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.effective_tags,
+                  coalesce(i.notes, t.notes) AS notes, t.description, t.training_tags,
+                  json_extract(t.facts, '$.author') AS author
            FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
            JOIN lora_texts t ON t.lora_id = l.id LEFT JOIN identities i ON i.id = l.identity_id
            WHERE l.texts_read""",
@@ -138,22 +183,41 @@ def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> Non
     ids = [(row["id"],) for row in rows]
     connection.executemany("DELETE FROM search WHERE rowid = ?", ids)
     connection.executemany(
-        """INSERT INTO search (rowid, name, title, trigger_words, tags, notes, description)
-           VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO search (rowid, name, title, trigger_words, tags, notes, description, author, training)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             (
                 row["id"],
                 _name_words(row["stem"], row["alias"]),
                 row["title"],
                 " ".join(orjson.loads(row["trigger_words"])),
-                " ".join(effective_tags(row["tags"], row["tags_added"], row["tags_removed"])),
+                " ".join(orjson.loads(row["effective_tags"])),
                 row["notes"],
                 _plain(row["description"] or "")[:MAX_SEARCH_TEXT],
+                row["author"],
+                " ".join(tag for tag, _ in orjson.loads(row["training_tags"])),
             )
             for row in rows
         ),
     )
     connection.executemany("UPDATE loras SET indexed = 1 WHERE id = ?", ids)
+
+
+def index_rest(database: Database) -> None:
+    """Index what edits have left to be indexed, in small steps on the writer's thread, other writes in between."""
+    due = [
+        row[0]
+        for row in database.reader().execute(
+            "SELECT id FROM loras WHERE texts_read AND NOT indexed LIMIT ?", (INDEX_BATCH,)
+        )
+    ]
+    if not due:
+        return
+    try:
+        step = database.submit(partial(index_search, lora_ids=due))
+    except RuntimeError:
+        return  # the database is being closed; the next start indexes the rest
+    step.add_done_callback(lambda done: None if done.exception() else index_rest(database))
 
 
 def _plain(description: str) -> str:

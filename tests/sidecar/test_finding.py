@@ -50,7 +50,7 @@ def test_without_a_query_all_are_listed_by_name(names: Names) -> None:
         ("kdk", ["kodak"]),
         ("grain", ["FilmGrainXL"]),
         ('"; DROP TABLE loras --', []),
-        ("* OR *", []),
+        ("* OR *", ["FilmGrainXL", "kodak", "neon_samurai_v2", "plain", "soft_samurai"]),
         ("()", ["FilmGrainXL", "kodak", "neon_samurai_v2", "plain", "soft_samurai"]),
         ("zzzzzz", []),
     ],
@@ -101,10 +101,10 @@ def test_counts_are_of_the_narrowed_list(names: Names, api: TestClient) -> None:
     assert facets["base_model"] == [
         {"value": "SD 1.x", "count": 2}, {"value": "SDXL", "count": 2}, {"value": "SD 2.x", "count": 1},
     ]  # fmt: skip
-    assert {"value": "style", "count": 3} in facets["tag"]
+    assert {"value": "style", "count": 3, "color": None} in facets["tag"]
     assert {"value": "loras/photo/old", "count": 1} in facets["folder"]
     narrowed = api.get("loras", params={"facets": 1, "tag": "photo"}).json()["facets"]
-    assert narrowed["tag"] == [{"value": "photo", "count": 2}, {"value": "style", "count": 1}]
+    assert [(tag["value"], tag["count"]) for tag in narrowed["tag"]] == [("photo", 2), ("style", 1)]
     assert narrowed["state"] == [{"value": "ok", "count": 2}]
 
 

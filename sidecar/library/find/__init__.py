@@ -1,0 +1,1 @@
+"""The query language: parsing, what its fields mean in SQL, and completion while typing."""
