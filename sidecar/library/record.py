@@ -11,6 +11,7 @@ from sidecar.library import base_model
 from sidecar.library.header import Header
 from sidecar.library.side_files import choose_preview
 from sidecar.library.sources import FileJob, as_string, as_strings, choose, read_sources, split, unique
+from sidecar.library.weights.network import network_type
 
 EMBEDDED_PREVIEW = "@header"
 
@@ -63,6 +64,7 @@ def read_lora(job: FileJob) -> Record:
         preview_kind=preview[1] if preview else None,
         preview_stamp=f"{job.side_stamp & 0xFFFFFFFF:08x}" if preview else None,
         claimed_autov3=as_string(meta.get("sshs_model_hash")),
+        network=network_type(sources.header),
     )
 
 
