@@ -13,7 +13,7 @@ from sidecar.library.side_files import MODEL_EXTENSIONS, split_ending
 log = logging.getLogger("lora-manager.library")
 
 # Folders of tools, not of users: version control, and the trash kept beside the files.
-_SKIPPED = {".git", ".trash", "__pycache__"}
+SKIPPED = {".git", ".trash", "__pycache__"}
 
 
 class FoundFile(NamedTuple):
@@ -68,6 +68,11 @@ def list_folder(root: str, relative: str) -> FoundFolder:
         return FoundFolder(relative, path, [], f"{path} cannot be listed: {error.strerror or error}.")
 
 
+def stamp_part(name: str, stat: os.stat_result) -> int:
+    """What one side file adds to its LoRA's `side_stamp`: a sum, so that the order of the listing does not matter."""
+    return zlib.crc32(f"{name}:{stat.st_size}:{stat.st_mtime_ns}".encode("utf-8", "replace"))
+
+
 def _join(root: str, relative: str) -> str:
     return os.path.join(root, *relative.split("/")) if relative else root
 
@@ -82,7 +87,7 @@ def _list(
         try:
             entry.name.encode()  # a name that is no Unicode cannot be kept or shown: rename it to see it
             if entry.is_dir():
-                if entry.name not in _SKIPPED:
+                if entry.name not in SKIPPED:
                     children.append((f"{relative}/{entry.name}" if relative else entry.name, entry.path))
             elif entry.name.lower().endswith(MODEL_EXTENSIONS):
                 models.append((entry.name, entry.stat()))
@@ -108,10 +113,7 @@ def _with_side_files(
                 except OSError:
                     break
                 side_files[stem][ending] = entry.name
-                # Added up, so that the order of the listing does not matter.
-                stamps[stem] += zlib.crc32(
-                    f"{entry.name}:{stat.st_size}:{stat.st_mtime_ns}".encode("utf-8", "replace")
-                )
+                stamps[stem] += stamp_part(entry.name, stat)
                 break
     found = []
     for name, stat in models:

@@ -12,6 +12,7 @@ import watchfiles
 from sidecar.library.folders import Root
 from sidecar.library.scanning import Place, Scanner
 from sidecar.library.side_files import IMAGE_EXTENSIONS, MODEL_EXTENSIONS, VIDEO_EXTENSIONS
+from sidecar.library.walking import SKIPPED
 
 log = logging.getLogger("lora-manager.library")
 
@@ -91,6 +92,8 @@ def _place(roots: list[Root], path: Path) -> Place | None:
     root = next((root for root in roots if path.is_relative_to(root.path)), None)
     if root is None or path == Path(root.path):
         return Place(root) if root else None
+    if not SKIPPED.isdisjoint(path.relative_to(root.path).parts):
+        return None
     if path.suffix.lower() in _WATCHED and not path.is_dir():
         return Place(root, _relative(path.parent, root), recursive=False)
     if path.is_dir():
