@@ -38,8 +38,8 @@ class Columns:
         self._pair_loras: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._pair_tags: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
-    def count(self, ids: Ids | None) -> dict[str, list[tuple[Any, int]]]:
-        """(value, how many) by category and for "tag" (values are tag ids), over the LoRAs `ids` or over all."""
+    def count(self, ids: Ids | None, most_tags: int) -> dict[str, list[tuple[Any, int]]]:
+        """(value, how many) by category, and for "tag" the most frequent (tag id, how many), over `ids` or over all."""
         with self._lock:
             self._refresh()
             present = self._arrays["base_model"] != _GONE
@@ -47,15 +47,14 @@ class Columns:
                 wanted = np.zeros(len(present), bool)
                 wanted[ids[ids < len(present)]] = True
                 present &= wanted
+            found = np.flatnonzero(present)
             counts: dict[str, list[tuple[Any, int]]] = {}
             for name in CATEGORIES:
-                numbers = np.bincount(self._arrays[name][present], minlength=len(self._codes[name]))
-                counts[name] = [
-                    (value, int(numbers[code])) for value, code in self._codes[name].items() if numbers[code]
-                ]
-            tags = np.bincount(self._pair_tags[present[self._pair_loras]])
-            found = np.flatnonzero(tags)
-            counts["tag"] = list(zip(found.tolist(), tags[found].tolist()))
+                numbers = np.bincount(self._arrays[name][found], minlength=len(self._codes[name])).tolist()
+                counts[name] = [(value, number) for value, number in zip(self._codes[name], numbers) if number]
+            tags = np.bincount(self._pair_tags, weights=present[self._pair_loras])
+            most = np.argsort(-tags, kind="stable")[:most_tags]
+            counts["tag"] = [(tag, int(tags[tag])) for tag in most.tolist() if tags[tag]]
             return counts
 
     def _refresh(self) -> None:

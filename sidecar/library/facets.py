@@ -34,11 +34,9 @@ def _count(database: Database, narrowed: Filter) -> dict[str, Any]:
     where = build_where(database, narrowed)
     ids = None
     if where.sql() != "1":
-        sql = f"SELECT json_group_array(l.id) FROM loras l WHERE {where.sql()}"
-        if where.text and len(where.sets) == 1 and not where.conditions:
-            sql = "SELECT json_group_array(rowid) FROM search WHERE search MATCH ?"
+        sql = f"SELECT json_group_array(id) FROM (SELECT NULL AS id WHERE 0 UNION ALL {where.ids()})"
         ids = np.array(orjson.loads(reader.execute(sql, where.values).fetchone()[0]), np.int64)
-    counts = columns_of(database).count(ids)
+    counts = columns_of(database).count(ids, MAX_TAGS)
     labels = {row["id"]: row["label"] for row in reader.execute("SELECT id, label FROM roots")}
     return {
         "base_model": _ranked(counts["base_model"]),
@@ -60,13 +58,12 @@ def _folder(labels: dict[int, str], place: str) -> str:
 
 
 def _tags(reader: sqlite3.Connection, counts: list[tuple[Any, int]]) -> list[dict[str, Any]]:
-    most = sorted(counts, key=lambda item: -item[1])[:MAX_TAGS]
     rows = reader.execute(
         "SELECT t.id, t.name, t.color FROM json_each(?) wanted JOIN tags t ON t.id = wanted.value",
-        (orjson.dumps([tag for tag, _ in most]).decode(),),
+        (orjson.dumps([tag for tag, _ in counts]).decode(),),
     )
     known = {row["id"]: row for row in rows}
-    found = [(known[tag], count) for tag, count in most if tag in known]
+    found = [(known[tag], count) for tag, count in counts if tag in known]
     found.sort(key=lambda item: (-item[1], item[0]["name"].lower()))
     return [{"value": row["name"], "count": count, "color": row["color"]} for row, count in found]
 

@@ -61,6 +61,12 @@ class Where:
         mark = "+" if by_order else ""
         return " AND ".join([*(f"{mark}l.id IN ({one})" for one in self.sets), *self.conditions]) or "1"
 
+    def ids(self) -> str:
+        """A statement that selects the ids of all that match, some perhaps twice."""
+        if self.sets and not self.conditions:
+            return " INTERSECT ".join(f"SELECT * FROM ({one})" for one in self.sets)
+        return f"SELECT l.id FROM loras l WHERE {self.sql()}"
+
     def count(self, reader: sqlite3.Connection) -> int:
         """How many rows match."""
         if self.text and len(self.sets) == 1 and not self.conditions:

@@ -56,6 +56,9 @@ def build_condition(context: Context, node: Node) -> Condition:
     parts = [build_condition(context, part) for part in node.parts]
     word, none = (" OR ", "0") if isinstance(node, Some) else (" AND ", "1")
     bound = tuple(value for part in parts for value in part.values)
+    statements = [part.ids for part in parts if part.ids]
+    if isinstance(node, Some) and len(statements) == len(parts):
+        return of_ids(" UNION ".join(f"SELECT * FROM ({one})" for one in statements), *bound)
     return Condition(f"({word.join(part.sql for part in parts)})" if parts else none, bound)
 
 
