@@ -100,17 +100,27 @@ class Database:
                 self._readers.append(connection)
         return connection
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def submit(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> Future[T]:
         """Queue `work` for the writer thread; the future carries its value or its error."""
-        return self._writer.submit(self._transaction, work)
+        return self._writer.submit(self._durably if durable else self._transaction, work)
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Run `work` on the writer thread and wait for it.
+
+        A commit outlives the end of this process; a `durable` one also a power cut, for what must be known before the
+        next step on disk.
 
         Raises:
             Unavailable: the file is locked by another program, or the disk is full or read-only.
         """
-        return self.submit(work).result()
+        return self.submit(work, durable=durable).result()
+
+    def _durably(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._connection.execute("PRAGMA synchronous=FULL")
+        try:
+            return self._transaction(work)
+        finally:
+            self._connection.execute("PRAGMA synchronous=NORMAL")
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._connection

@@ -219,6 +219,44 @@ CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);
 UPDATE loras SET indexed = 0
 """
 
+# How files are moved without losing any (library/files):
+#   file_operations  the journal: what is to happen on disk, written before the first step, and what becomes of the
+#                    catalogue after the last. state: planned, leftover (sources on another device still to be removed),
+#                    done, undone
+#   trash            what lies in the `.trash` folders: a LoRA with the values of its row, or single side files of one
+FILES = """
+CREATE TABLE file_operations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    action_id INTEGER REFERENCES actions(id) ON DELETE SET NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    loras TEXT NOT NULL,
+    steps TEXT NOT NULL,
+    change TEXT NOT NULL
+);
+CREATE INDEX file_operations_open ON file_operations(id) WHERE state IN ('planned', 'leftover');
+CREATE INDEX file_operations_action ON file_operations(action_id, id);
+CREATE TABLE trash (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    operation_id INTEGER REFERENCES file_operations(id) ON DELETE SET NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'kept',
+    lora_id INTEGER,
+    root_id INTEGER NOT NULL REFERENCES roots(id),
+    folder TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    extension TEXT NOT NULL,
+    title TEXT NOT NULL,
+    place TEXT NOT NULL,
+    files TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    deleted REAL NOT NULL,
+    lora TEXT
+);
+CREATE INDEX trash_deleted ON trash(deleted, id);
+CREATE INDEX trash_operation ON trash(operation_id);
+"""
+
 
 def _run(db: sqlite_utils.Database, script: str) -> None:
     """Its statements one by one: executescript would end the migration's own transaction."""
@@ -244,3 +282,9 @@ def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
     db.conn.execute("DROP TABLE search_terms")
     db.conn.execute("DROP TABLE search")
     _run(db, SEARCH)
+
+
+@migrations()
+def m003_files(db: sqlite_utils.Database) -> None:
+    """The journal of file operations, and the trash."""
+    _run(db, FILES)
