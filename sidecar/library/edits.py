@@ -109,7 +109,10 @@ def save_fields(
             ),
         )
     files = refresh_all(connection, list(changed))
-    connection.executemany("UPDATE loras SET write_due = 1 WHERE id = ?", ((lora_id,) for lora_id in files))
+    connection.execute(
+        "UPDATE loras SET write_due = 1 WHERE id IN (SELECT value FROM json_each(?)) AND NOT write_due",
+        (orjson.dumps(files).decode(),),
+    )
     if len(files) <= INDEX_BATCH:
         index_search(connection, files)
     return files

@@ -151,5 +151,8 @@ def refresh_all(connection: sqlite3.Connection, changed: Sequence[int]) -> list[
     )
     ids = [row["id"] for row in rows]
     apply_facts(connection, ids)
-    connection.executemany("UPDATE loras SET indexed = 0 WHERE id = ?", ((lora_id,) for lora_id in ids))
+    connection.execute(
+        "UPDATE loras SET indexed = 0 WHERE id IN (SELECT value FROM json_each(?)) AND indexed",
+        (orjson.dumps(ids).decode(),),
+    )
     return ids

@@ -58,6 +58,7 @@ def save_records(connection: sqlite3.Connection, records: Sequence[Record]) -> N
     saved = connection.execute(
         _SAVED, (orjson.dumps([record[:4] for record in records]).decode(),)
     ).fetchall()
+    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((row["id"],) for row in saved))
     _link_tags(connection, [(row["id"], of_one) for row, of_one in zip(saved, tags)])
     apply_facts(connection, [row["id"] for row in saved if row["identity_id"] is not None])
 
@@ -73,41 +74,59 @@ def save_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, FileJo
     )
 
 
+_SHOWN = {
+    "favorite": "i.favorite",
+    "rating": "coalesce(i.rating, 0)",
+    "used": "i.used",
+    "label": "i.label",
+    "hidden": "i.hidden",
+    "base_model": "coalesce(i.base_model, detected_base_model)",
+    "nsfw": "coalesce(i.nsfw, detected_nsfw)",
+}
+# Only rows that differ: an update writes every index of the columns it names, whether their values change or not.
+_APPLY_FACTS = f"""
+UPDATE loras SET {", ".join(f"{name} = {value}" for name, value in _SHOWN.items())}
+FROM identities i, json_each(?) wanted WHERE loras.id = wanted.value AND i.id = loras.identity_id
+    AND ({", ".join(f"loras.{name}" for name in _SHOWN)}) IS NOT ({", ".join(_SHOWN.values())})"""
+
+
 def apply_facts(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
     """Bring what the list sorts, filters and shows of these files in line with their identities and the tag rules."""
     ids = orjson.dumps(list(lora_ids)).decode()
-    connection.execute(
-        """UPDATE loras SET favorite = i.favorite, rating = coalesce(i.rating, 0), used = i.used, label = i.label,
-               hidden = i.hidden, base_model = coalesce(i.base_model, detected_base_model),
-               nsfw = coalesce(i.nsfw, detected_nsfw)
-           FROM identities i, json_each(?) wanted WHERE loras.id = wanted.value AND i.id = loras.identity_id""",
-        (ids,),
-    )
+    connection.execute(_APPLY_FACTS, (ids,))
     rules = tag_rules(connection)
     rows = connection.execute(
         """SELECT l.id, l.tags, l.effective_tags, i.tags_added, i.tags_removed FROM json_each(?) wanted
            JOIN loras l ON l.id = wanted.value LEFT JOIN identities i ON i.id = l.identity_id""",
         (ids,),
     )
-    changed = []
+    changed, before = [], []
     for row in rows:
+        old = orjson.loads(row["effective_tags"])
         tags = effective_tags(orjson.loads(row["tags"]), rules, row["tags_added"], row["tags_removed"])
-        if tags != orjson.loads(row["effective_tags"]):
+        if tags != old:
             changed.append((row["id"], tags))
+            before.append((row["id"], old))
     connection.executemany(
         "UPDATE loras SET effective_tags = ? WHERE id = ?",
         ((orjson.dumps(tags).decode(), lora_id) for lora_id, tags in changed),
     )
-    _link_tags(connection, changed)
+    _link_tags(connection, changed, before)
 
 
-def _link_tags(connection: sqlite3.Connection, tags: Sequence[tuple[int, list[str]]]) -> None:
-    """Make `lora_tags` say the same as these (id, tags)."""
-    numbers = _tag_ids(connection, {tag for _, of_one in tags for tag in of_one})
-    connection.executemany("DELETE FROM lora_tags WHERE lora_id = ?", ((lora_id,) for lora_id, _ in tags))
+def _link_tags(
+    connection: sqlite3.Connection,
+    tags: Sequence[tuple[int, list[str]]],
+    before: Sequence[tuple[int, list[str]]] = (),
+) -> None:
+    """Make `lora_tags` say the same as these (id, tags); `before` is what it says now."""
+    names = {tag for of_all in (tags, before) for _, of_one in of_all for tag in of_one}
+    numbers = _tag_ids(connection, names)
+    new = {(numbers[tag.lower()], lora_id) for lora_id, of_one in tags for tag in of_one}
+    old = {(numbers[tag.lower()], lora_id) for lora_id, of_one in before for tag in of_one}
+    connection.executemany("DELETE FROM lora_tags WHERE tag_id = ? AND lora_id = ?", sorted(old - new))
     connection.executemany(
-        "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)",
-        ((numbers[tag.lower()], lora_id) for lora_id, of_one in tags for tag in of_one),
+        "INSERT OR IGNORE INTO lora_tags (tag_id, lora_id) VALUES (?, ?)", sorted(new - old)
     )
 
 
