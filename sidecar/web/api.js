@@ -10,11 +10,13 @@ export class ApiError extends Error {
    * @param {number} status
    * @param {string} code
    * @param {string} message
+   * @param {any} [detail] what belongs to the code: the place in a query, the present values of a conflict
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, detail = null) {
     super(message);
     this.status = status;
     this.code = code;
+    this.detail = detail;
   }
 }
 
@@ -27,14 +29,15 @@ export const address = (/** @type {string} */ path) => new URL(path, document.ba
 /**
  * @param {string} method
  * @param {string} path below api/v1/, with its query
- * @param {{body?: unknown, signal?: AbortSignal, token?: string}} [options]
+ * @param {{body?: unknown, signal?: AbortSignal, token?: string}} [options] body: a Blob goes as it is, anything else as JSON
  * @returns {Promise<any>} the parsed answer, null when it has no body
  * @throws {ApiError}
  */
 export async function request(method, path, { body, signal, token } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const blob = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = blob ? body.type : "application/json";
   if (token) headers["Authorization"] = `Bearer ${token}`;
   let response;
   try {
@@ -42,7 +45,7 @@ export async function request(method, path, { body, signal, token } = {}) {
       method,
       headers,
       signal: signal ?? null,
-      body: body === undefined ? null : JSON.stringify(body),
+      body: body === undefined ? null : blob ? body : JSON.stringify(body),
       credentials: "same-origin",
     });
   } catch (error) {
@@ -52,7 +55,7 @@ export async function request(method, path, { body, signal, token } = {}) {
   if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
   const told = await response.json().then((answer) => answer?.error, () => null);
   if (response.status === 401 && !token) access.emit("unauthorized", { code: told?.code, message: told?.message });
-  throw new ApiError(response.status, told?.code ?? "error", told?.message ?? `The sidecar answered ${response.status}.`);
+  throw new ApiError(response.status, told?.code ?? "error", told?.message ?? `The sidecar answered ${response.status}.`, told?.detail);
 }
 
 /** @returns {Promise<import("./types.js").LoraList>} */
