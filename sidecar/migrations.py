@@ -257,6 +257,43 @@ CREATE INDEX trash_deleted ON trash(deleted, id);
 CREATE INDEX trash_operation ON trash(operation_id);
 """
 
+# What is known of the weights themselves, by content (body hash):
+#   inspections         the answer of GET loras/{id}/inspect; key: "VERSION:BODY", or "VERSION:file ID SIZE TIME" when not hashed
+#   fingerprints        a few numbers of each content, by which the same weights are found again when saved otherwise
+#   resaved             pairs of contents (a < b) that look alike: 'candidate', then, compared in full, 'same' or 'different'
+#   duplicates_ignored  pairs of files (lora_id < other_id) that the user wants to have both
+WEIGHTS = """
+CREATE TABLE inspections (
+    key TEXT PRIMARY KEY,
+    result TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE fingerprints (
+    id INTEGER PRIMARY KEY,
+    body_hash TEXT NOT NULL UNIQUE,
+    signature TEXT,
+    reason TEXT,
+    dtype TEXT,
+    rank INTEGER,
+    ranks INTEGER,
+    vector BLOB
+);
+CREATE INDEX fingerprints_signature ON fingerprints(signature) WHERE signature IS NOT NULL;
+CREATE TABLE resaved (
+    a TEXT NOT NULL,
+    b TEXT NOT NULL,
+    state TEXT NOT NULL,
+    similarity REAL,
+    PRIMARY KEY (a, b)
+) WITHOUT ROWID;
+CREATE INDEX resaved_state ON resaved(state);
+CREATE TABLE duplicates_ignored (
+    lora_id INTEGER NOT NULL REFERENCES loras(id) ON DELETE CASCADE,
+    other_id INTEGER NOT NULL REFERENCES loras(id) ON DELETE CASCADE,
+    PRIMARY KEY (lora_id, other_id)
+) WITHOUT ROWID;
+CREATE INDEX duplicates_ignored_other ON duplicates_ignored(other_id)
+"""
+
 
 def _run(db: sqlite_utils.Database, script: str) -> None:
     """Its statements one by one: executescript would end the migration's own transaction."""
@@ -288,3 +325,9 @@ def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
 def m003_files(db: sqlite_utils.Database) -> None:
     """The journal of file operations, and the trash."""
     _run(db, FILES)
+
+
+@migrations()
+def m005_weights(db: sqlite_utils.Database) -> None:
+    """What is known of the weights: inspections, fingerprints, pairs that are the same."""
+    _run(db, WEIGHTS)
