@@ -18,7 +18,7 @@ from sidecar.library.store import INDEX_BATCH, index_rest, index_search, tag_rul
 PLAIN = ("rating", "title", "notes", "weight", "base_model", "label", "nsfw", "negative_prompt")
 MARKS = ("favorite", "hidden")
 LISTS = ("trigger_words", "tags_added", "tags_removed")
-STEP = 1_000
+STEP = 500
 
 
 class Edited(NamedTuple):
@@ -61,19 +61,22 @@ def edit_loras(
         found = identities_of(connection, lora_ids)
         if not found:
             raise NotFound("There is no such LoRA; it may have been moved or forgotten meanwhile.")
-        changed: dict[int, list[tuple[str, Any, Any]]] = {}
         members = list(dict.fromkeys(found.values()))
-        for start in range(0, len(members), STEP):
-            step = members[start : start + STEP]
-            changed.update(_changed_fields(connection, step, changes))
-            progress(len(step))
         action = actions.begin(connection, "edit", _summary(changes, membership, len(found)), len(found))
+        identities, files = list[int](), list[int]()
+        for start in range(0, len(members), STEP):  # in steps, so that little is held at a time
+            step = members[start : start + STEP]
+            changed = _changed_fields(connection, step, changes)
+            identities += changed
+            files += save_fields(connection, action, changed)
+            progress(len(step))
         moved = _change_membership(connection, action, members, membership)
-        if not changed and not moved:
+        if not identities and not moved:
             connection.execute("DELETE FROM actions WHERE id = ?", (action,))
             return Edited(None, [], [])
-        files = save_fields(connection, action, changed)
-        return Edited(action, list(changed), files)
+        if len(files) <= INDEX_BATCH:
+            index_search(connection, files)
+        return Edited(action, identities, files)
 
     edited = database.write(work)
     index_rest(database)
@@ -85,7 +88,7 @@ def save_fields(
 ) -> list[int]:
     """Store (field, before, after) by identity, note them with the action, bring the files in line.
 
-    Returns the ids of the files. Few are searchable by their new words at once, many soon after: `store.index_rest`.
+    Returns the ids of the files. Their full text is to be indexed: `store.index_search` or, for many, `index_rest`.
     """
     fields = {name for of_one in changed.values() for name, _, _ in of_one}
     for field in fields:
@@ -113,8 +116,6 @@ def save_fields(
         "UPDATE loras SET write_due = 1 WHERE id IN (SELECT value FROM json_each(?)) AND NOT write_due",
         (orjson.dumps(files).decode(),),
     )
-    if len(files) <= INDEX_BATCH:
-        index_search(connection, files)
     return files
 
 

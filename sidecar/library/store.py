@@ -37,6 +37,7 @@ SELECT id, {", ".join("?" * len(Texts._fields))} FROM loras WHERE id = ? AND sid
 
 MAX_SEARCH_TEXT = 4_000
 INDEX_BATCH = 250
+APPLY_BATCH = 500
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -92,9 +93,18 @@ FROM identities i, json_each(?) wanted WHERE loras.id = wanted.value AND i.id = 
 
 def apply_facts(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
     """Bring what the list sorts, filters and shows of these files in line with their identities and the tag rules."""
-    ids = orjson.dumps(list(lora_ids)).decode()
-    connection.execute(_APPLY_FACTS, (ids,))
     rules = tag_rules(connection)
+    for start in range(
+        0, len(lora_ids), APPLY_BATCH
+    ):  # little at a time, so that other threads are not held up
+        _apply_facts(connection, lora_ids[start : start + APPLY_BATCH], rules)
+
+
+def _apply_facts(
+    connection: sqlite3.Connection, lora_ids: Sequence[int], rules: dict[str, str | None]
+) -> None:
+    ids = orjson.dumps(lora_ids).decode()
+    connection.execute(_APPLY_FACTS, (ids,))
     rows = connection.execute(
         """SELECT l.id, l.tags, l.effective_tags, i.tags_added, i.tags_removed FROM json_each(?) wanted
            JOIN loras l ON l.id = wanted.value LEFT JOIN identities i ON i.id = l.identity_id""",

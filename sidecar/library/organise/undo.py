@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from sidecar.database import Database
-from sidecar.library.edits import LISTS, read_fields, save_fields, set_positions
+from sidecar.library.edits import LISTS, STEP, read_fields, save_fields, set_positions
 from sidecar.library.organise import actions
 from sidecar.library.organise.collections import bring_back
 from sidecar.library.organise.tags import take_back_tags
@@ -59,7 +59,10 @@ def _take_back_fields(connection: sqlite3.Connection, changes: list[tuple[str, s
             )
         else:
             skipped += 1
-    save_fields(connection, None, restored)
+    identities = list(restored)
+    for start in range(0, len(identities), STEP):
+        step = identities[start : start + STEP]
+        save_fields(connection, None, {identity: restored[identity] for identity in step})
     return skipped
 
 
