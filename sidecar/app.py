@@ -40,6 +40,19 @@ CONTENT_SECURITY_POLICY = (
     "object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
 
+# The fixed addresses of a part before another part's `loras/{lora_id}`.
+ROUTERS = (
+    sidecar_router,
+    organise_router,
+    files_router,
+    weights_router,
+    civitai_router,
+    library_router,
+    prompts_router,
+    generation_router,
+    backup_router,
+)
+
 
 def make_app(state: State) -> ASGIApp:
     """The whole sidecar over HTTP, behind its door."""
@@ -52,9 +65,8 @@ def make_app(state: State) -> ASGIApp:
         lifespan=_lifespan,
     )
     app.state.sidecar = state
-    parts = (sidecar_router, organise_router, files_router, weights_router, civitai_router, library_router)
-    for part in (*parts, prompts_router, generation_router, backup_router):
-        app.include_router(part, prefix="/api/v1")
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api/v1")
     app.add_exception_handler(SidecarError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
