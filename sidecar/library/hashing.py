@@ -46,6 +46,8 @@ class Job(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    folder: str
+    stem: str
 
 
 def hash_file(path: str, stopped: threading.Event | None = None) -> Hashes:
@@ -188,16 +190,17 @@ class Hasher:
 
     def _next_jobs(self) -> list[Job]:
         rows = self._database.reader().execute(
-            """SELECT l.id, r.path AS root, l.folder, l.stem || l.extension AS name, l.size, l.mtime_ns
+            """SELECT l.id, r.path AS root, l.folder, l.stem, l.stem || l.extension AS name, l.size, l.mtime_ns
                FROM loras l JOIN roots r ON r.id = l.root_id
                WHERE l.hash_state = 'pending' AND l.present ORDER BY l.size LIMIT 500"""
         )
         jobs = [
             Job(
-                row["id"], os.path.join(row["root"], row["folder"], row["name"]), row["size"], row["mtime_ns"]
+                row["id"], os.path.join(row["root"], row["folder"], row["name"]), row["size"], row["mtime_ns"],
+                row["folder"], row["stem"],
             )
             for row in rows
-        ]
+        ]  # fmt: skip
         return jobs[::-1]
 
     def _hash(self, job: Job) -> Hashes:
@@ -228,10 +231,13 @@ class Hasher:
 
 
 def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | None]]) -> None:
-    """Store results for files still as they were; a file that failed waits for its next change."""
+    """Store results for files still as they were; one that failed waits for its next change, unless it was moved."""
     for job, hashes in done:
         if hashes is None:
-            connection.execute("UPDATE loras SET hash_state = 'failed' WHERE id = ?", (job.lora_id,))
+            connection.execute(
+                "UPDATE loras SET hash_state = 'failed' WHERE id = ? AND folder = ? AND stem = ?",
+                (job.lora_id, job.folder, job.stem),
+            )
             continue
         changed = connection.execute(
             """UPDATE loras SET sha256 = ?, body_hash = ?, autov1 = ?, hash_state = 'done'

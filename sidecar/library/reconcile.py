@@ -15,11 +15,20 @@ from sidecar.library.walking import FoundFolder
 _MOVED = (*Record._fields, "sort_name", "modified", "present", "texts_read")
 
 
+class Gone(NamedTuple):
+    """A row whose file was not where the row had it when the scan looked."""
+
+    id: int
+    root_id: int
+    folder: str
+    stem: str
+
+
 class Difference(NamedTuple):
-    """What one directory asks of the catalogue: files to read, ids that are gone, ids that are back unchanged."""
+    """What one directory asks of the catalogue: files to read, rows that are gone, ids that are back unchanged."""
 
     to_read: list[FileJob]
-    gone: list[int]
+    gone: list[Gone]
     back: list[int]
 
 
@@ -44,7 +53,10 @@ def compare(reader: sqlite3.Connection, root: Root, folder: FoundFolder) -> Diff
             to_read.append(FileJob(root.id, folder.relative, folder.path, *file))
         elif not row["present"]:
             back.append(row["id"])
-    return Difference(to_read, [row["id"] for row in known.values() if row["present"]], back)
+    gone = [
+        Gone(row["id"], root.id, folder.relative, row["stem"]) for row in known.values() if row["present"]
+    ]
+    return Difference(to_read, gone, back)
 
 
 def _stamp(row: sqlite3.Row) -> tuple[int, int, int]:
@@ -53,10 +65,10 @@ def _stamp(row: sqlite3.Row) -> tuple[int, int, int]:
 
 def in_vanished_folders(
     reader: sqlite3.Connection, root: Root, below: str, listed: set[str], unlisted: Iterable[str]
-) -> list[int]:
-    """Ids of present files in directories that are no longer there. What lies below a directory that could not be
-    listed is not counted as gone."""
-    gone: list[int] = []
+) -> list[Gone]:
+    """Present files in directories that are no longer there. What lies below a directory that could not be listed is
+    not counted as gone."""
+    gone: list[Gone] = []
     unlisted = list(unlisted)
     for (folder,) in reader.execute(
         "SELECT DISTINCT folder FROM loras WHERE root_id = ?", (root.id,)
@@ -67,11 +79,29 @@ def in_vanished_folders(
             or any(is_below(folder, other) for other in unlisted)
         ):
             continue
-        rows = reader.execute(
-            "SELECT id FROM loras WHERE root_id = ? AND folder = ? AND present", (root.id, folder)
-        )
-        gone.extend(row["id"] for row in rows)
+        gone.extend(present_rows(reader, root, folder))
     return gone
+
+
+def present_rows(reader: sqlite3.Connection, root: Root, folder: str | None = None) -> list[Gone]:
+    """Rows of a root, or of one folder of it, whose files are present as far as the catalogue knows."""
+    rows = reader.execute(
+        "SELECT id, root_id, folder, stem FROM loras WHERE root_id = ? AND folder = coalesce(?, folder) AND present",
+        (root.id, folder),
+    )
+    return [Gone(*row) for row in rows]
+
+
+def still_there(connection: sqlite3.Connection, records: list[Record]) -> list[Record]:
+    """Records whose files are where they were read; others were moved or deleted through the app meanwhile."""
+    roots = {row["id"]: row["path"] for row in connection.execute("SELECT id, path FROM roots")}
+    return [
+        record
+        for record in records
+        if os.path.lexists(
+            os.path.join(roots[record.root_id], record.folder, f"{record.stem}{record.extension}")
+        )
+    ]
 
 
 def is_below(folder: str, outer: str) -> bool:

@@ -18,7 +18,15 @@ from sidecar.events import Events
 from sidecar.library import folders, store
 from sidecar.library.folders import Root
 from sidecar.library.readers import Readers
-from sidecar.library.reconcile import compare, follow_moves, in_vanished_folders, root_problem
+from sidecar.library.reconcile import (
+    Gone,
+    compare,
+    follow_moves,
+    in_vanished_folders,
+    present_rows,
+    root_problem,
+    still_there,
+)
 from sidecar.library.record import Record, read_lora, unread_record
 from sidecar.library.sources import FileJob
 from sidecar.library.texts import NO_TEXTS, Texts, read_texts
@@ -66,6 +74,8 @@ class Scanner:
         self._wake = threading.Condition()
         self._stopping = False
         self._last_event = 0.0
+        self._moves = 0
+        self._moves_before = 0
         self._thread = threading.Thread(target=self._run, name="library-scan", daemon=True)
 
     def start(self) -> None:
@@ -88,6 +98,11 @@ class Scanner:
                 self._wake.notify()
             elif not self.status.scanning:
                 self.idle.set()  # there is no folder
+
+    def files_moved(self) -> None:
+        """The app has renamed files on disk and is about to change their rows: what a scan that began before has read
+        of them is out of date."""
+        self._moves += 1
 
     def progress(self) -> dict[str, object]:
         """The status as the API and the events tell it."""
@@ -128,6 +143,7 @@ class Scanner:
     def _scan(self, places: list[Place]) -> None:
         """First the list, complete and settled; then the long texts and the search, in the same reader processes."""
         started = time.monotonic()
+        self._moves_before = self._moves
         self.status = Status(scanning=True)
         changes = _Changes()
         readers = Readers()
@@ -154,13 +170,18 @@ class Scanner:
             if len(gathered) >= min(self.status.read / 3, MAX_GATHERED):
                 if writing is not None:
                     writing.result()
-                writing = self._database.submit(partial(store.save_records, records=gathered))
+                writing = self._database.submit(partial(self._save, records=gathered))
                 gathered = []
             self._tell()
         if writing is not None:
             writing.result()
         if gathered:
-            self._database.write(partial(store.save_records, records=gathered))
+            self._database.write(partial(self._save, records=gathered))
+
+    def _save(self, connection: sqlite3.Connection, records: list[Record]) -> None:
+        if self._moves != self._moves_before:
+            records = still_there(connection, records)
+        store.save_records(connection, records)
 
     def _read_texts(self, readers: Readers) -> None:
         """Read the long parts that are still due, also those that an earlier run did not come to, and index them."""
@@ -214,7 +235,7 @@ class Scanner:
         def work(connection: sqlite3.Connection) -> int:
             store.mark_missing(connection, changes.gone)
             store.mark_present(connection, changes.back)
-            return follow_moves(connection, changes.gone)
+            return follow_moves(connection, [gone.id for gone in changes.gone])
 
         return self._database.write(work)
 
@@ -226,8 +247,7 @@ class Scanner:
             folders.set_online(self._database, place.root, problem)
             if problem:
                 log.warning("%s", problem)
-                rows = reader.execute("SELECT id FROM loras WHERE root_id = ? AND present", (place.root.id,))
-                changes.gone.extend(row["id"] for row in rows)
+                changes.gone.extend(present_rows(reader, place.root))
                 continue
             listed, unlisted = set(), []
             for folder in self._folders(place):
@@ -264,7 +284,7 @@ class _Changes:
     """Rows whose files are gone or back."""
 
     def __init__(self) -> None:
-        self.gone: list[int] = []
+        self.gone: list[Gone] = []
         self.back: list[int] = []
 
 

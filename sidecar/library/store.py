@@ -182,9 +182,14 @@ def _tag_ids(connection: sqlite3.Connection, names: set[str]) -> dict[str, int]:
     return found
 
 
-def mark_missing(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> None:
-    """The files are not on disk now; rows and everything the user said stay."""
-    connection.executemany("UPDATE loras SET present = 0 WHERE id = ?", ((lora_id,) for lora_id in lora_ids))
+def mark_missing(connection: sqlite3.Connection, rows: Iterable[tuple[int, int, str, str]]) -> None:
+    """The files of these rows (id, root, folder, stem) are not on disk now; rows and everything the user said stay.
+
+    A row that was moved elsewhere since the scan looked is left as it is.
+    """
+    connection.executemany(
+        "UPDATE loras SET present = 0 WHERE id = ? AND root_id = ? AND folder = ? AND stem = ?", rows
+    )
 
 
 def mark_present(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> None:
