@@ -10,12 +10,14 @@ import "./grid.js";
 import { icon } from "./icons.js";
 import { startKeys } from "./keys.js";
 import { library } from "./library.js";
+import { startPages } from "./pages.js";
 import { query } from "./query.js";
 import { startSheet } from "./rail.js";
 import { startSignIn, takeToken } from "./signin.js";
 import { refreshStatus, startStatus } from "./status.js";
 import { startTheme } from "./theme.js";
 import { startToolbar } from "./toolbar.js";
+import { undoing } from "./undo.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./grid.js").LoraGrid} LoraGrid */
@@ -52,6 +54,7 @@ function connectEvents() {
   live.on("library.changed", throttle(() => void library.refresh(), 1000));
   live.on("reset", () => void library.refresh());
   live.on("polled", () => void library.refresh());
+  undoing.on("undone", () => void library.refresh());
   live.on("generation.recorded", () => query.open !== null && void drawer.reread(query.open));
   live.on("lora.edited", async ({ id }) => {
     if (query.open === id) return void drawer.reread(id);
@@ -81,6 +84,7 @@ await takeToken();
 query.start();
 startStatus();
 startToolbar(grid);
+startPages();
 startEmpty();
 connectGrid();
 connectEvents();

@@ -4,6 +4,7 @@ import { find, h, isTyping } from "./dom.js";
 import { icon } from "./icons.js";
 import { library } from "./library.js";
 import { query } from "./query.js";
+import { undoLast } from "./undo.js";
 
 const KEYS = /** @type {[string[], string][]} */ ([
   [["/"], "Search"],
@@ -28,6 +29,10 @@ export function startKeys(grid, drawer, sheet) {
   const help = makeHelp();
   find("#help").addEventListener("click", () => help.showModal());
   document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.shiftKey && !isTyping(event.target)) {
+      event.preventDefault();
+      return void undoLast();
+    }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     if (event.key === "Escape") {
       if (document.querySelector(":popover-open")) return;
@@ -36,13 +41,14 @@ export function startKeys(grid, drawer, sheet) {
       else return;
       event.preventDefault();
     }
-    if (isTyping(event.target)) return;
+    if (isTyping(event.target)) return undefined;
     const lora = library.get(grid.active);
     if (event.key === "/") {
       const box = find("#search");
       box.focus();
       if (box instanceof HTMLInputElement) box.select();
     } else if (event.key === "?") help.showModal();
+    else if (query.page !== null) return; // the rest is the library's
     else if (event.key === "f" && (drawer.lora ?? lora)) void toggleFavorite(/** @type {any} */ (drawer.lora ?? lora));
     else if (event.key === "i" && query.open !== null) drawer.dismiss();
     else if (event.key === "e" && (query.open !== null || lora)) {

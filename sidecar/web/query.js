@@ -28,6 +28,8 @@ class Query extends Emitter {
     this.filters = nothing();
     /** @type {number|null} the LoRA whose details are open */
     this.open = null;
+    /** @type {string|null} the page shown instead of the library */
+    this.page = null;
     /** In a host's frame the history belongs to the host's page, so entries are replaced there. */
     this.keepHistory = window.parent === window;
   }
@@ -86,6 +88,17 @@ class Query extends Emitter {
     this.emit("open", id);
   }
 
+  /** Go to a page, null for the library; what was open or filtered there is there again on the way back. */
+  setPage(/** @type {string|null} */ page) {
+    if (this.page === page) return;
+    this.page = page;
+    const wasOpen = this.open !== null;
+    this.open = null;
+    this.#write(false);
+    if (wasOpen) this.emit("open", null);
+    this.emit("page", page);
+  }
+
   /** The filters as the API takes them. */
   parameters() {
     const query = new URLSearchParams();
@@ -100,6 +113,7 @@ class Query extends Emitter {
 
   address() {
     const query = this.parameters();
+    if (this.page !== null) query.set("page", this.page);
     if (this.open !== null) query.set("lora", String(this.open));
     const text = query.toString();
     return text ? `#${text}` : location.pathname + location.search;
@@ -125,6 +139,11 @@ class Query extends Emitter {
     if (open !== this.open) {
       this.open = open;
       this.emit("open", open);
+    }
+    const page = query.get("page");
+    if (page !== this.page) {
+      this.page = page;
+      this.emit("page", page);
     }
   }
 }

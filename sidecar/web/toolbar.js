@@ -57,6 +57,7 @@ function startSearch(/** @type {import("./grid.js").LoraGrid} */ grid) {
   let session = false; // one entry in the history for one search, however many letters it has
   const search = debounce(() => {
     query.set({ q: box.value.trim() }, { replace: session });
+    query.setPage(null); // what is found is in the library
     session = true;
   }, 80);
   box.addEventListener("input", search);
