@@ -12,13 +12,16 @@ from sidecar import __version__
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code (2: it cannot start, 3: the data folder is in use)."""
     options = make_parser().parse_args(arguments)
-    from sidecar.errors import StartError
+    from sidecar.errors import SidecarError, StartError
 
     try:
         return int(options.run(options) or 0)
     except StartError as error:
         print(f"lora-manager: {error}", file=sys.stderr)
         return error.exit_code
+    except SidecarError as error:
+        print(f"lora-manager: {error.message}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 

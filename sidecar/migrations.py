@@ -216,7 +216,8 @@ CREATE VIRTUAL TABLE search USING fts5(
     tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
 );
 CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);
-UPDATE loras SET indexed = 0
+UPDATE loras SET indexed = 0;
+CREATE INDEX loras_unindexed ON loras(id) WHERE NOT indexed
 """
 
 # How files are moved without losing any (library/files):

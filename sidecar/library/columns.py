@@ -51,7 +51,9 @@ class Columns:
             counts: dict[str, list[tuple[Any, int]]] = {}
             for name in CATEGORIES:
                 numbers = np.bincount(self._arrays[name][found], minlength=len(self._codes[name])).tolist()
-                counts[name] = [(value, number) for value, number in zip(self._codes[name], numbers) if number]
+                counts[name] = [
+                    (value, number) for value, number in zip(self._codes[name], numbers) if number
+                ]
             tags = np.bincount(self._pair_tags, weights=present[self._pair_loras])
             most = np.argsort(-tags, kind="stable")[:most_tags]
             counts["tag"] = [(tag, int(tags[tag])) for tag in most.tolist() if tags[tag]]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
 from sidecar.generation.history import list_generations
-from sidecar.library import folders
+from sidecar.library import folders, store
 from sidecar.library.details import get_detail, get_examples
 from sidecar.library.edits import edit_loras
 from sidecar.library.facets import count_facets
@@ -170,4 +170,5 @@ def library_status(state: State) -> dict[str, Any]:
         **state.library.scanner.progress(),
         "folders": folders.describe(state.database),
         "hashing": state.library.hasher.status(),
+        "indexing": {"pending": store.count_unindexed(state.database.reader())},
     }

@@ -36,7 +36,7 @@ INSERT OR REPLACE INTO lora_texts (lora_id, {", ".join(Texts._fields)})
 SELECT id, {", ".join("?" * len(Texts._fields))} FROM loras WHERE id = ? AND side_stamp = ? AND mtime_ns = ?"""
 
 MAX_SEARCH_TEXT = 4_000
-INDEX_BATCH = 250
+INDEX_BATCH = 100
 APPLY_BATCH = 500
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -200,6 +200,11 @@ def mark_present(connection: sqlite3.Connection, lora_ids: Iterable[int]) -> Non
 def unindexed(reader: sqlite3.Connection) -> list[int]:
     """Ids of LoRAs whose texts are read but not searchable yet."""
     return [row[0] for row in reader.execute("SELECT id FROM loras WHERE texts_read AND NOT indexed")]
+
+
+def count_unindexed(reader: sqlite3.Connection) -> int:
+    """How many LoRAs cannot be found by all their words yet."""
+    return int(reader.execute("SELECT count(*) FROM loras WHERE NOT indexed AND present").fetchone()[0])
 
 
 def index_search(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> None:
