@@ -217,7 +217,8 @@ CREATE VIRTUAL TABLE search USING fts5(
 );
 CREATE VIRTUAL TABLE search_terms USING fts5vocab(search, row);
 UPDATE loras SET indexed = 0;
-CREATE INDEX loras_unindexed ON loras(id) WHERE NOT indexed
+CREATE INDEX loras_unindexed ON loras(id) WHERE NOT indexed;
+CREATE INDEX loras_weight ON loras(identity_id, weight)
 """
 
 # How files are moved without losing any (library/files):

@@ -237,6 +237,19 @@ def _used(context: Context, term: Term) -> Condition:
     return _ranged(values.number_range(term), "l.used")
 
 
+def _weight(context: Context, term: Term) -> Condition:
+    """The preferred weight: the user's, else what the files say. Each half is read from an index."""
+    found = values.number_range(term)
+    files, bound = found.sql("weight")
+    users, _ = found.sql("coalesce(i.weight, m.weight)")
+    return of_ids(
+        f"""SELECT id FROM loras WHERE identity_id IS NULL AND {files} UNION ALL
+            SELECT m.id FROM identities i JOIN loras m ON m.identity_id = i.id WHERE {users}""",
+        *bound,
+        *bound,
+    )
+
+
 def _numbers(column: str) -> Callable[[Context, Term], Condition]:
     return lambda context, term: _ranged(values.number_range(term), column)
 
@@ -275,7 +288,7 @@ _FIELDS: dict[str, Callable[[Context, Term], Condition]] = {
     "label": _label,
     "is": _is,
     "has": _has,
-    "weight": _numbers(f"coalesce({_IDENTITY.format('weight')}, l.weight)"),
+    "weight": _weight,
     "rating": _numbers("l.rating"),
     "size": lambda context, term: _ranged(values.size_range(term), "l.size"),
     "used": _used,
