@@ -4,12 +4,13 @@ import { ApiError, previewUrl, readHistory, readLora } from "./api.js";
 import { bridge } from "./bridge.js";
 import { STATE_NAMES } from "./card.js";
 import { add, debounce, find, h } from "./dom.js";
-import { notesField, tagsField, titleField, weightField, wordsField } from "./fields.js";
+import { notesField, titleField, weightField } from "./drawer/fields.js";
+import { tagsField, wordsField } from "./drawer/lists.js";
 import { hue, tagOf, titleOf } from "./format.js";
 import { icon } from "./icons.js";
 import { library } from "./library.js";
 import { query } from "./query.js";
-import * as show from "./sections.js";
+import * as show from "./drawer/sections.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./types.js").Detail} Detail */

@@ -42,23 +42,25 @@ export function initials(/** @type {string} */ text) {
 /** "ss_network_dim" → "network dim" */
 export const words = (/** @type {string} */ key) => key.replace(/^ss_/, "").replaceAll("_", " ");
 
-/** Where a value came from, said plainly. */
-export function source(/** @type {string|undefined} */ name) {
-  /** @type {Record<string, string>} */
-  const known = {
-    user: "edited by you",
-    civitai: "from .civitai.info",
-    a1111: "from the .json file beside it",
-    json: "from the .json file beside it",
-    modelspec: "from the file's modelspec header",
-    header: "from the file's header",
-    metadata: "from the file's header",
-    kohya: "from the training metadata",
-    training: "suggested by the training tags",
-    name: "from the file name",
-  };
-  return name ? (known[name] ?? `from ${name}`) : "";
-}
+/** @type {Record<string, string>} */
+const SOURCES = {
+  user: "You",
+  a1111: ".json",
+  manager: ".metadata.json",
+  civitai: "Civitai",
+  info: ".civitai.info",
+  sdnext: "SDNext .json",
+  modelspec: "modelspec header",
+  kohya: "training header",
+  header: "header",
+  metadata: "header",
+  text: "text file",
+  tensors: "tensor names",
+  name: "file name",
+};
+
+/** Where a value comes from, in a word or two. */
+export const sourceName = (/** @type {string} */ source) => SOURCES[source] ?? source;
 
 /** @type {Record<string, number>} hue in degrees; a family keeps its colour everywhere */
 const HUES = { "sd 1": 145, "sd 2": 95, "sd 3": 190, sdxl: 215, pony: 330, illustrious: 270, noob: 295, flux: 35, unknown: -1 };

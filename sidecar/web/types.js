@@ -17,9 +17,14 @@
  * @property {number} added epoch seconds
  * @property {LoraState} state
  * @property {string} folder
- * @property {{kind: "image"|"video", v: string}|null} preview
+ * @property {{kind: "image"|"video", v: string, animated?: boolean}|null} preview
  * @property {number} used
  * @property {boolean} shadowed another file has the same stem
+ * @property {number|null} rating 1 to 5
+ * @property {string|null} label
+ * @property {number} nsfw 0 not known, 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX
+ * @property {boolean} hidden
+ * @property {string|null} network kind of network: lora, locon, loha, lokr, dora…
  *
  * @typedef {object} Example
  * @property {string|null} [prompt]
@@ -50,6 +55,10 @@
  * @property {string[]} side_files
  * @property {Record<string, unknown>} metadata
  * @property {string[]} [warnings] what was wrong with its side files
+ * @property {string|null} [negative_prompt]
+ * @property {Record<string, Candidate[]>} [values] what every source says of a field, strongest first
+ *
+ * @typedef {{source: string, value: any}} Candidate
  *
  * @typedef {Lora & DetailOnly} Detail
  *
@@ -109,6 +118,15 @@
  * @property {{name: string, weight: number|null}[]} loras
  * @property {string|null} checkpoint
  * @property {number|null} seed
+ *
+ * @typedef {object} Preferences
+ * @property {"off"|"a1111"|"metadata"} write_back
+ * @property {number} trash_days
+ * @property {string} organise_template
+ * @property {number} blur_from NSFW level from which pictures are blurred; 0: never
+ * @property {string} civitai_url
+ * @property {string|null} civitai_archive_url
+ * @property {boolean} civitai_key_set
  *
  * @typedef {{n: number, type: string, data: any}} LiveMessage
  */

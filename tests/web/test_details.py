@@ -80,7 +80,7 @@ def test_a_value_goes_back_to_what_the_file_says(page: Page) -> None:
     field.get_by_role("button", name="Edit").click()
     field.locator("textarea").fill("something else")
     field.locator("textarea").blur()
-    expect(field.locator(".source")).to_have_text("edited by you")
+    expect(field.locator(".source")).to_have_text("You")
     field.get_by_role("button", name="Reset").click()
     expect(field.locator(".word")).to_have_text(["harbour view"])
     expect(field.get_by_role("button", name="Reset")).to_be_hidden()

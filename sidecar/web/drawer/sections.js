@@ -1,16 +1,16 @@
 // The parts of the drawer that only show: description, training, example prompts, files, hashes, raw metadata.
-import { copy, useWords } from "./actions.js";
-import { bridge } from "./bridge.js";
-import { h } from "./dom.js";
-import { bytes, count, plural, when, words } from "./format.js";
-import { icon } from "./icons.js";
+import { copy, useWords } from "../actions.js";
+import { bridge } from "../bridge.js";
+import { h } from "../dom.js";
+import { bytes, count, plural, when, words } from "../format.js";
+import { icon } from "../icons.js";
 
-/** @typedef {import("./types.js").Detail} Detail */
-/** @typedef {import("./types.js").Example} Example */
+/** @typedef {import("../types.js").Detail} Detail */
+/** @typedef {import("../types.js").Example} Example */
 
 const TAGS_SHOWN = 24;
 
-/** @param {string} title @param {...import("./dom.js").Child} children */
+/** @param {string} title @param {...import("../dom.js").Child} children */
 export function section(title, ...children) {
   return h("section", { class: "field", "aria-label": title }, h("div", { class: "field-head" }, h("h3", null, title)), ...children);
 }
@@ -37,7 +37,7 @@ export function description(/** @type {Detail} */ detail) {
   }
   const host = h("div", { class: "description" });
   const root = host.attachShadow({ mode: "open" });
-  const style = h("link", { rel: "stylesheet", href: "description.css" });
+  const style = h("link", { rel: "stylesheet", href: "drawer/description.css" });
   const text = h("div", { class: "text" }, ...parsed.body.childNodes);
   root.append(style, text);
   const more = h("button", { class: "quiet more", type: "button" }, "Show all");
@@ -163,7 +163,7 @@ export function hashes(/** @type {Detail} */ detail) {
   return section("Hashes", h("dl", { class: "facts" }, ...rows));
 }
 
-export function history(/** @type {{items: import("./types.js").Generation[], total: number}} */ { items, total }) {
+export function history(/** @type {{items: import("../types.js").Generation[], total: number}} */ { items, total }) {
   if (!items.length) return null;
   const rows = items.slice(0, 5).map((one) =>
     h("article", { class: "example" }, h("p", { class: "prompt" }, one.prompt), h("p", { class: "hint" }, [when(one.created), one.checkpoint].filter(Boolean).join(" · "))),

@@ -1,63 +1,24 @@
-// The parts of the drawer that can be edited: title, weight, trigger words, tags and notes.
-import { useWords } from "./actions.js";
-import { bridge } from "./bridge.js";
-import { h } from "./dom.js";
+// The fields of the drawer that are lists: trigger words and tags.
+import { useWords } from "../actions.js";
+import { bridge } from "../bridge.js";
+import { h } from "../dom.js";
+import { icon } from "../icons.js";
+import { library } from "../library.js";
 import { Field, isEditing, savesText } from "./edit.js";
-import { weight as shown } from "./format.js";
-import { icon } from "./icons.js";
-import { library } from "./library.js";
 
-/** @typedef {import("./types.js").Detail} Detail */
-/** @typedef {{element: HTMLElement, update: (detail: Detail) => void}} Part */
-/** @typedef {(detail: Detail) => void} Saved */
+/** @typedef {import("../types.js").Detail} Detail */
+/** @typedef {import("./fields.js").Part} Part */
+/** @typedef {import("./fields.js").Saved} Saved */
 
-/** @returns {Part} */
-export function titleField(/** @type {Saved} */ saved) {
-  const field = new Field("Title", "title", saved);
-  const box = h("input", { class: "title-box", "aria-label": "Title", maxLength: 300, autocomplete: "off", spellcheck: false });
-  let now = "";
-  let stem = "";
-  savesText(box, { read: () => now, save: (text) => ((now = text || stem), (box.value = now), void field.save(text || null)) });
-  field.body.append(box);
-  return {
-    element: field.element,
-    update(detail) {
-      field.update(detail);
-      stem = detail.name;
-      now = detail.title || detail.name;
-      if (!isEditing(box)) box.value = now;
-    },
-  };
-}
-
-/** @returns {Part} */
-export function weightField(/** @type {Saved} */ saved) {
-  const field = new Field("Weight", "weight", saved);
-  const box = h("input", { class: "weight-box", type: "number", step: 0.05, min: -10, max: 10, placeholder: "1", "aria-label": "Preferred weight" });
-  let now = "";
-  savesText(box, {
-    read: () => now,
-    save: (text) => {
-      if (!box.validity.valid && box.validity.badInput) return;
-      now = text;
-      void field.save(text === "" ? null : Number(text));
-    },
-    pause: 600,
-  });
-  field.body.append(box, h("span", { class: "hint" }, "goes into the prompt"));
-  return {
-    element: field.element,
-    update(detail) {
-      field.update(detail);
-      now = detail.weight === null ? "" : shown(detail.weight);
-      if (!isEditing(box)) box.value = now;
-    },
-  };
-}
+/** Both lists as one, each word once. */
+const joined = (/** @type {string[]} */ theirs, /** @type {string[]} */ mine) => [
+  ...theirs,
+  ...mine.filter((word) => !theirs.some((one) => one.toLowerCase() === word.toLowerCase())),
+];
 
 /** @returns {Part} */
 export function wordsField(/** @type {Saved} */ saved) {
-  const field = new Field("Trigger words", "trigger_words", saved);
+  const field = new Field("Trigger words", "trigger_words", saved, { both: joined });
   const list = h("div", { class: "words" });
   const box = h("textarea", { class: "grows", rows: 2, "aria-label": "Trigger words, one a line", placeholder: "One trigger word or phrase a line" });
   const edit = h("button", { class: "quiet", type: "button", "aria-label": "Edit trigger words" }, icon("edit"), "Edit");
@@ -102,8 +63,7 @@ export function wordsField(/** @type {Saved} */ saved) {
   return {
     element: field.element,
     update(detail) {
-      field.update(detail);
-      if (isEditing(box)) return;
+      if (!field.update(detail) || isEditing(box)) return;
       now = [...detail.trigger_words];
       draw();
     },
@@ -112,7 +72,7 @@ export function wordsField(/** @type {Saved} */ saved) {
 
 /** @returns {Part} */
 export function tagsField(/** @type {Saved} */ saved) {
-  const field = new Field("Tags", "tags", saved);
+  const field = new Field("Tags", "tags", saved, { both: joined });
   const known = h("datalist", { id: "known-tags" });
   const box = h("input", { class: "tag-box", placeholder: "Add a tag", "aria-label": "Add a tag", autocomplete: "off", maxLength: 100 });
   box.setAttribute("list", "known-tags");
@@ -163,32 +123,12 @@ export function tagsField(/** @type {Saved} */ saved) {
   return {
     element: field.element,
     update(detail) {
-      field.update(detail);
+      if (!field.update(detail)) return;
       if (now.join("\n") === detail.tags.join("\n") && list.childElementCount) return;
       const typing = isEditing(box);
       now = [...detail.tags];
       draw();
       if (typing) box.focus();
-    },
-  };
-}
-
-/** @returns {Part} */
-export function notesField(/** @type {Saved} */ saved) {
-  const field = new Field("Notes", "notes", saved);
-  const box = h("textarea", { class: "grows", rows: 2, "aria-label": "Notes", placeholder: "Anything worth remembering" });
-  let now = "";
-  let id = 0;
-  savesText(box, { read: () => now, save: (text) => ((now = text), void field.save(text)), pause: 1000 });
-  field.body.append(box);
-  return {
-    element: field.element,
-    update(detail) {
-      field.update(detail);
-      if (isEditing(box) && id === detail.id) return;
-      id = detail.id;
-      now = (detail.notes ?? "").trim();
-      box.value = now;
     },
   };
 }
