@@ -118,10 +118,17 @@ def _f8_values(dtype: str) -> Array:
 
 
 def round_to(values: Array, dtype: str) -> Array:
-    """Values as they are after they were saved as `dtype`, an 8-bit float, and read again; others stay as they are."""
-    if dtype not in ("F8_E4M3", "F8_E5M2"):
-        return values
-    known = _f8_values(dtype)
-    steps = np.unique(known[np.isfinite(known)])
-    middles = (steps[1:] + steps[:-1]) / 2
-    return steps[np.searchsorted(middles, values)].astype(values.dtype)
+    """Values as they are after they were saved as `dtype` and read again."""
+    if dtype in ("F8_E4M3", "F8_E5M2"):
+        known = _f8_values(dtype)
+        steps = np.unique(known[np.isfinite(known)])
+        middles = (steps[1:] + steps[:-1]) / 2
+        nearest: Array = steps[np.searchsorted(middles, values)]
+        return nearest
+    if dtype == "BF16":
+        bits = values.astype(np.float32).view(np.uint32)
+        even = (bits >> 16) & 1  # ties go to the even one
+        rounded: Array = ((bits + 0x7FFF + even) & np.uint32(0xFFFF0000)).view(np.float32)
+        return rounded
+    with np.errstate(over="ignore"):
+        return values.astype(_PLAIN[dtype]).astype(np.float32)
