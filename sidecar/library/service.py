@@ -11,27 +11,36 @@ from sidecar.library.hashing import Hasher
 from sidecar.library.scanning import Place, Scanner
 from sidecar.library.search import vocabulary_of
 from sidecar.library.watching import Watcher
+from sidecar.library.weights.fingerprinting import Fingerprinter
 
 
 class Library:
-    """Scanner, hasher and watcher over one database."""
+    """Scanner, hasher, watcher and the comparing of weights over one database."""
 
     def __init__(self, database: Database, events: Events, *, watch: bool = True) -> None:
         self.scanner = Scanner(database, events)
         self.hasher = Hasher(database, events, self.scanner.idle)
+        self.weights = Fingerprinter(database, events, self._is_hashing)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
         self.scanner.on_done = self._after_scan
 
     def _after_scan(self) -> None:
         self.hasher.wake()
+        self.weights.wake()
         vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
+
+    def _is_hashing(self) -> bool:
+        """Whether hashing comes first, or was paused and all that follows it too."""
+        hashing = self.hasher.status()
+        return not self.scanner.idle.is_set() or bool(hashing["paused"] or hashing["pending"])
 
     def start(self) -> None:
         """Scan everything, then hash and watch."""
         self.scanner.request()
         self.scanner.start()
         self.hasher.start()
+        self.weights.start()
         if self._watcher:
             self._watcher.watch(folders.active_roots(self._database))
 
@@ -64,5 +73,6 @@ class Library:
         """Stop all threads; what is half done is taken up at the next start."""
         if self._watcher:
             self._watcher.stop()
+        self.weights.stop()
         self.hasher.stop()
         self.scanner.stop()

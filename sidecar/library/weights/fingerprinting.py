@@ -128,8 +128,10 @@ class Fingerprinter:
                     self._take(content, taken)
             if time.monotonic() - last_write > WRITE_SECONDS:
                 self._save(taken, matcher)
+                self._events.publish("library.weights", pending=max(0, len(due) - start - STEP))
                 taken, last_write = {}, time.monotonic()
         self._save(taken, matcher)
+        self._events.publish("library.weights", pending=count_due(self._database))
         forget_signs()
 
     def _must_rest(self) -> bool:
@@ -162,7 +164,6 @@ class Fingerprinter:
         pairs = matcher.match(taken)
         self._database.write(partial(_save_fingerprints, taken=taken, pairs=pairs))
         matcher.add(taken)
-        self._events.publish("library.weights", pending=count_due(self._database))
 
     def _compare_all(self) -> None:
         """Compare the candidates in full, the most alike first."""
@@ -220,24 +221,20 @@ class Fingerprinter:
 
 def count_due(database: Database) -> int:
     """How much is still to be done before all duplicates are known: files to hash, contents to take the fingerprint of,
-    pairs to compare."""
+    pairs to compare. What cannot be read now does not count."""
+    readable = f"EXISTS (SELECT 1 {READABLE} AND l.body_hash = %s)"
     row = (
         database.reader()
         .execute(
-            """SELECT (SELECT count(*) FROM loras WHERE hash_state = 'pending' AND present)
-                + (SELECT count(*) FROM resaved WHERE state = 'candidate')"""
+            f"""SELECT (SELECT count(*) FROM loras WHERE hash_state = 'pending' AND present)
+                + (SELECT count(*) FROM resaved p WHERE p.state = 'candidate'
+                   AND {readable % "p.a"} AND {readable % "p.b"})
+                + (SELECT count(DISTINCT l.body_hash) {READABLE} AND l.body_hash IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.body_hash = l.body_hash))"""
         )
         .fetchone()
     )
-    contents = (
-        database.reader()
-        .execute(
-            f"""SELECT count(DISTINCT l.body_hash) {READABLE} AND l.body_hash IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.body_hash = l.body_hash)"""
-        )
-        .fetchone()
-    )
-    return int(row[0]) + int(contents[0])
+    return int(row[0])
 
 
 def _content(row: sqlite3.Row) -> Content:
