@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,15 +31,36 @@ class Events:
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._listeners: list[Callable[[Event], None]] = []
+        self.closed = False
+
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Have `listener` called with every event, in the thread that publishes it: it must return at once."""
+        self._listeners = [*self._listeners, listener]
+
+    def unsubscribe(self, listener: Callable[[Event], None]) -> None:
+        """Take a listener back."""
+        self._listeners = [one for one in self._listeners if one != listener]
+
+    def close(self) -> None:
+        """Nobody need wait any longer: the sidecar is about to stop. Not to be called from a signal handler."""
+        self.closed = True
+        with self._lock:
+            waiting = list(self._waiting.items())
+        for signal, loop in waiting:
+            loop.call_soon_threadsafe(signal.set)
 
     def publish(self, type: str, **data: Any) -> None:
         """Number an event, keep it and wake every client."""
         with self._lock:
-            self._kept.append(Event(self._next, type, data))
+            event = Event(self._next, type, data)
+            self._kept.append(event)
             self._next += 1
             waiting = list(self._waiting.items())
-        for event, loop in waiting:
-            loop.call_soon_threadsafe(event.set)
+        for signal, loop in waiting:
+            loop.call_soon_threadsafe(signal.set)
+        for listener in self._listeners:
+            listener(event)
 
     @property
     def last(self) -> int:
@@ -56,10 +78,10 @@ class Events:
             return [event for event in self._kept if event.n > n]
 
     async def wait(self, n: int) -> None:
-        """Return once there is an event newer than `n`."""
+        """Return once there is an event newer than `n`, or no more will come."""
         signal = asyncio.Event()
         with self._lock:
-            if self._next - 1 > n:
+            if self._next - 1 > n or self.closed:
                 return
             self._waiting[signal] = asyncio.get_running_loop()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Body, Depends, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Body, Depends, Query, Request, Response, WebSocket, WebSocketDisconnect
 
 from sidecar import __version__
 from sidecar.events import Event
@@ -76,13 +76,39 @@ async def stream_events(websocket: WebSocket, after: int | None = None) -> None:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(watch_for_close)
-            while True:
+            while not events.closed:
                 for event in events.after(position) or []:
                     await websocket.send_json(_message(event))
                     position = event.n
                 await events.wait(position)
+            tasks.cancel_scope.cancel()
     except (WebSocketDisconnect, RuntimeError):
         pass  # the page has gone
+
+
+@router.get("/events/next")
+async def get_next_events(
+    state: Annotated[State, Depends(get_state)],
+    after: int | None = None,
+    types: str = "",
+    wait: Annotated[float, Query(ge=0, le=60)] = 25,
+) -> Response:
+    """For programs that know no WebSocket: events after number `after`, waiting up to `wait` seconds for the first one
+    of `types` (separated by commas; default all). Without `after` it answers at once with the number to begin with."""
+    events = state.events
+    wanted = set(types.split(",")) - {""}
+    position = events.last if after is None else after
+    found: list[Event] = []
+    missed = events.after(position) is None
+    with anyio.move_on_after(0 if after is None else wait):
+        while not missed and not found and not events.closed:
+            await events.wait(position)
+            newer = events.after(position)
+            missed = newer is None
+            found = [event for event in newer or () if not wanted or event.type in wanted]
+            position = newer[-1].n if newer else position
+    position = events.last if missed else position
+    return json_response({"n": position, "reset": missed, "items": [_message(event) for event in found]})
 
 
 def _message(event: Event) -> dict[str, Any]:

@@ -11,11 +11,13 @@ import threading
 import time
 import webbrowser
 from contextlib import ExitStack
+from types import FrameType
 
 from sidecar.database import Database
 from sidecar.errors import StartError
 from sidecar.events import Events
 from sidecar.library import folders
+from sidecar.library.files.recovery import recover
 from sidecar.library.scanning import Scanner
 from sidecar.library.service import Library
 from sidecar.process import data_folder_lock, follow_parent, prepare_data_folder, write_info
@@ -52,7 +54,9 @@ def serve(settings: Settings) -> None:
         tasks = Tasks(events)
         stack.callback(tasks.stop)
         library.start()  # before the web framework is imported: reading the first files overlaps with that
-        _serve_http(sock, State(settings, token, database, events, library, tasks))
+        state = State(settings, token, database, events, library, tasks)
+        _look_after_files(stack, state)
+        _serve_http(sock, state)
 
 
 def scan(settings: Settings) -> None:
@@ -68,11 +72,26 @@ def scan(settings: Settings) -> None:
         database = Database(settings.data)
         stack.callback(database.close)
         _take_up_folders(database, settings)
+        recover(database)
         scanner = Scanner(database, Events())
         stack.callback(scanner.stop)
         scanner.request()
         scanner.start()
         scanner.idle.wait()
+
+
+def _look_after_files(stack: ExitStack, state: State) -> None:
+    from sidecar.library.files.keeper import Keeper
+
+    keeper = Keeper(state)
+    stack.callback(keeper.stop)
+    keeper.start()
+    if state.settings.host_url and state.settings.parent is None:  # in a host, the extension listens
+        from sidecar.library.files.refresh import HostRefresh
+
+        refresh = HostRefresh(state.events, state.settings.host_url)
+        stack.callback(refresh.stop)
+        refresh.start()
 
 
 def _serve_http(sock: socket.socket, state: State) -> None:
@@ -87,9 +106,17 @@ def _serve_http(sock: socket.socket, state: State) -> None:
         ws="websockets-sansio",
         timeout_graceful_shutdown=2,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # In a thread, since the interrupted code may be holding the lock that is needed.
+            threading.Thread(target=state.events.close, name="events-close").start()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
 
     def stop() -> None:
+        state.events.close()
         server.should_exit = True
 
     settings = state.settings

@@ -11,6 +11,7 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.errors import NotFound
+from sidecar.library.files.desktop import can_open_folder
 from sidecar.library.header import BrokenHeader, read_header
 from sidecar.library.queries import ITEM_COLUMNS, ITEM_TABLES, to_item
 from sidecar.library.walking import list_folder
@@ -45,6 +46,7 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
         "alias": row["alias"],
         "path": path,
         "file": row["stem"] + row["extension"],
+        "can_open_folder": can_open_folder(),
         "hashes": {
             "sha256": row["sha256"],
             "autov1": row["autov1"],

@@ -40,14 +40,13 @@ class Hashes(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A file to hash, as the catalogue knew it."""
+    """A file to hash, as the catalogue knew it; `place` is its root, folder and stem."""
 
     lora_id: int
     path: str
     size: int
     mtime_ns: int
-    folder: str
-    stem: str
+    place: tuple[int, str, str]
 
 
 def hash_file(path: str, stopped: threading.Event | None = None) -> Hashes:
@@ -190,14 +189,14 @@ class Hasher:
 
     def _next_jobs(self) -> list[Job]:
         rows = self._database.reader().execute(
-            """SELECT l.id, r.path AS root, l.folder, l.stem, l.stem || l.extension AS name, l.size, l.mtime_ns
+            """SELECT l.id, l.root_id, r.path AS root, l.folder, l.stem, l.stem || l.extension AS name, l.size, l.mtime_ns
                FROM loras l JOIN roots r ON r.id = l.root_id
                WHERE l.hash_state = 'pending' AND l.present ORDER BY l.size LIMIT 500"""
         )
         jobs = [
             Job(
                 row["id"], os.path.join(row["root"], row["folder"], row["name"]), row["size"], row["mtime_ns"],
-                row["folder"], row["stem"],
+                (row["root_id"], row["folder"], row["stem"]),
             )
             for row in rows
         ]  # fmt: skip
@@ -235,8 +234,8 @@ def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | 
     for job, hashes in done:
         if hashes is None:
             connection.execute(
-                "UPDATE loras SET hash_state = 'failed' WHERE id = ? AND folder = ? AND stem = ?",
-                (job.lora_id, job.folder, job.stem),
+                "UPDATE loras SET hash_state = 'failed' WHERE id = ? AND root_id = ? AND folder = ? AND stem = ?",
+                (job.lora_id, *job.place),
             )
             continue
         changed = connection.execute(

@@ -14,6 +14,7 @@ from sidecar.library import folders, store
 from sidecar.library.details import get_detail, get_examples
 from sidecar.library.edits import edit_loras
 from sidecar.library.facets import count_facets
+from sidecar.library.files.desktop import can_open_folder
 from sidecar.library.filters import Filter
 from sidecar.library.find.complete import complete
 from sidecar.library.organise.routes import Fields, Tag, publish_edit
@@ -170,5 +171,6 @@ def library_status(state: State) -> dict[str, Any]:
         **state.library.scanner.progress(),
         "folders": folders.describe(state.database),
         "hashing": state.library.hasher.status(),
+        "can_open_folder": can_open_folder(),
         "indexing": {"pending": store.count_unindexed(state.database.reader())},
     }

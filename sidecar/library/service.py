@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from sidecar.database import Database
+from sidecar.errors import SidecarError
 from sidecar.events import Events
 from sidecar.library import folders
+from sidecar.library.files.recovery import recover
 from sidecar.library.hashing import Hasher
 from sidecar.library.scanning import Place, Scanner
 from sidecar.library.search import vocabulary_of
 from sidecar.library.watching import Watcher
 from sidecar.library.weights.fingerprinting import Fingerprinter
+
+log = logging.getLogger("lora-manager.library")
 
 
 class Library:
@@ -36,13 +41,20 @@ class Library:
         return not self.scanner.idle.is_set() or bool(hashing["paused"] or hashing["pending"])
 
     def start(self) -> None:
-        """Scan everything, then hash and watch."""
+        """Settle file operations that were interrupted, scan everything, then hash and watch."""
+        self._recover()
         self.scanner.request()
         self.scanner.start()
         self.hasher.start()
         self.weights.start()
         if self._watcher:
             self._watcher.watch(folders.active_roots(self._database))
+
+    def _recover(self) -> None:
+        try:
+            recover(self._database)
+        except SidecarError as error:
+            log.warning("Interrupted file operations are looked at later: %s", error.message)
 
     def add_folders(self, paths: list[Path]) -> None:
         """Take up more LoRA folders and scan those that are new.
