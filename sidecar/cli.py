@@ -61,6 +61,16 @@ def make_parser() -> argparse.ArgumentParser:
     search.add_argument("--data", type=Path, metavar="DIR", help="data folder")
     search.add_argument("--limit", type=int, default=20)
     search.set_defaults(run=_search)
+
+    backup = commands.add_parser("backup", help="take a backup, also while a sidecar serves the data folder")
+    backup.add_argument("--data", type=Path, metavar="DIR", help="data folder (default: the user's own)")
+    backup.add_argument("--note", default="", help="what it is for")
+    backup.set_defaults(run=_backup)
+
+    restore = commands.add_parser("restore", help="put a backup into an empty data folder")
+    restore.add_argument("archive", type=Path, help="the backup's .zip file")
+    restore.add_argument("--data", type=Path, metavar="DIR", required=True, help="an empty data folder")
+    restore.set_defaults(run=_restore)
     return parser
 
 
@@ -112,3 +122,20 @@ def _search(options: argparse.Namespace) -> None:
             f"<lora:{item['name']}:{item['weight'] or 1:g}>  {item['base_model']}  {', '.join(item['trigger_words'])}"
         )
     print(f"{found['total']} found.")
+
+
+def _backup(options: argparse.Namespace) -> None:
+    from sidecar.backup.shelf import MANUAL, make_backup
+    from sidecar.settings import load_settings
+
+    backup = make_backup(load_settings(data=options.data).data, MANUAL, options.note)
+    print(backup.path)
+
+
+def _restore(options: argparse.Namespace) -> None:
+    from sidecar.backup.restoring import restore_archive
+
+    folder = options.data.absolute()
+    restored = restore_archive(options.archive, folder)
+    print(f"{restored.counts.get('loras', 0):,} LoRAs with all that was said about them are in {folder}.")
+    print(f"Look at them with: python -m sidecar serve --data {folder}")

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import sqlite_utils
 
-from sidecar.errors import StartError, Unavailable
+from sidecar.errors import SidecarError, StartError, Unavailable
 from sidecar.migrations import migrations
 
 T = TypeVar("T")
@@ -52,6 +52,9 @@ class Database:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
         try:
             self._connection = self._writer.submit(self._open_writer).result()
+        except StartError:
+            self._writer.shutdown()
+            raise
         except sqlite3.Error as error:
             self._writer.shutdown()
             raise StartError(
@@ -66,12 +69,27 @@ class Database:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-8000")
         connection.execute("PRAGMA wal_autocheckpoint=8000")
-        migrations.apply(sqlite_utils.Database(connection))
+        self._bring_up_to_date(sqlite_utils.Database(connection))
         connection.create_function("note_change", 1, self._changing.add)
         for statement in _NOTE_CHANGES:
             connection.execute(statement)
         os.chmod(self.path, 0o600)
         return connection
+
+    def _bring_up_to_date(self, db: sqlite_utils.Database) -> None:
+        """Apply the migrations that are due; a database that has seen some before is backed up first."""
+        if migrations.applied(db) and migrations.pending(db):
+            # Here, since it is hardly ever needed and takes its time.
+            from sidecar.backup.shelf import back_up_before_migration
+
+            try:
+                back_up_before_migration(self.path.parent)
+            except SidecarError as error:
+                raise StartError(
+                    f"The database {self.path} is of an older version. It is backed up before it is changed, and that "
+                    f"failed: {error.message} Nothing was changed; start again then."
+                ) from error
+        migrations.apply(db)
 
     def changes_since(self, revision: int) -> set[int] | None:
         """Ids of LoRAs whose row or tags changed after `revision`; None when that is too long ago to tell."""

@@ -1,0 +1,505 @@
+"""Backups: consistent while everything runs, checked to the last byte, restored whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import sqlite_utils
+from lora_files import make_lora
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+from waiting import wait_until
+
+from sidecar.backup import shelf, snapshot
+from sidecar.backup.archive import MANIFEST, BrokenBackup
+from sidecar.backup.restoring import restore_archive
+from sidecar.backup.shelf import KEPT, MANUAL, SECRETS, list_backups, make_backup, verify_backup
+from sidecar.database import Database
+from sidecar.errors import BadRequest, Conflict, NotFound, StartError, Unavailable
+from sidecar.library import folders
+from sidecar.migrations import migrations
+from sidecar.process import data_folder_lock
+from sidecar.settings import Settings
+from sidecar.state import State
+from sidecar.tasks import Cancelled
+
+ROOT = Path(__file__).parents[2]
+Scan = Callable[[], None]
+
+
+def back_up(api: TestClient, note: str = "") -> dict[str, Any]:
+    """Take a backup over HTTP and wait for it."""
+    answer = api.post("backups", json={"note": note})
+    assert answer.status_code == 202, answer.text
+    number = answer.json()["task"]
+    wait_until(lambda: api.get(f"tasks/{number}").json()["state"] != "running")
+    task = api.get(f"tasks/{number}").json()
+    assert task["state"] == "done", task
+    assert (task["done"], task["total"]) == (100, 100)
+    result: dict[str, Any] = task["result"]
+    return result
+
+
+def rewrite(
+    path: Path,
+    changes: Mapping[str, bytes | None] = MappingProxyType({}),
+    manifest: Callable[[dict[str, Any]], None] = lambda m: None,
+) -> Path:
+    """A copy of an archive with other members (None leaves one out) and another manifest."""
+    other = path.with_name("rewritten.zip")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as target:
+        members = {name: source.read(name) for name in source.namelist()}
+        said = json.loads(members[MANIFEST])
+        manifest(said)
+        members[MANIFEST] = json.dumps(said).encode()
+        for name, content in {**members, **changes}.items():
+            if content is not None:
+                target.writestr(name, content)
+    return other
+
+
+def problems_of(data: Path, archive: Path) -> list[str]:
+    shutil.move(archive, data / "backups" / "other.zip")
+    return verify_backup(data, "other")
+
+
+def test_a_backup_is_listed_verified_downloaded_and_restored(
+    loras: Path, scan: Scan, api: TestClient, state: State, tmp_path: Path
+) -> None:
+    make_lora(loras / "a.safetensors")
+    scan()
+    lora_id = api.get("loras").json()["items"][0]["id"]
+    api.patch(f"loras/{lora_id}", json={"notes": "precious", "favorite": True, "add_tags": ["mine"]})
+    made = back_up(api, "before the big move")
+    assert (made["reason"], made["note"], made["counts"]["loras"]) == ("manual", "before the big move", 1)
+    assert made["schema"] == state.database.schema
+    assert made["verified"] and made["problem"] is None
+    assert api.get("backups").json() == {"items": [made], "total": 1, "next_cursor": None}
+    assert api.post(f"backups/{made['id']}/verify").json() == {"ok": True, "problems": []}
+
+    answer = api.get(f"backups/{made['id']}/archive")
+    assert answer.headers["content-type"] == "application/zip"
+    assert len(answer.content) == made["size"]
+    downloaded = tmp_path / "downloaded.zip"
+    downloaded.write_bytes(answer.content)
+    with zipfile.ZipFile(downloaded) as archive:
+        manifest = json.loads(archive.read(MANIFEST))
+        assert {entry["name"] for entry in manifest["members"]} == set(archive.namelist()) - {MANIFEST}
+        for entry in manifest["members"]:
+            content = archive.read(entry["name"])
+            assert (entry["size"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+    empty = tmp_path / "restored"
+    restored = api.post(f"backups/{made['id']}/restore", json={"data": str(empty)}).json()
+    assert restored["data"] == str(empty)
+    database = Database(empty)
+    try:
+        row = database.reader().execute("SELECT notes, favorite, tags_added FROM identities").fetchone()
+        assert tuple(row) == ("precious", 1, '["mine"]')
+        assert (
+            database.reader()
+            .execute("SELECT count(*) FROM search WHERE search MATCH 'precious'")
+            .fetchone()[0]
+        )
+    finally:
+        database.close()
+    assert api.delete(f"backups/{made['id']}").status_code == 200
+    assert api.get("backups").json()["total"] == 0
+    assert os.listdir(state.settings.data / "backups") == [".lock"]
+
+
+def test_secrets_are_in_no_backup(state: State, api: TestClient, tmp_path: Path) -> None:
+    api.patch("settings", json={"civitai_key": "very-secret-key", "trash_days": 7})
+    path = state.settings.data / "settings.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "token": "a-long-secret-token"}))
+    made = back_up(api)
+    archive = state.settings.data / "backups" / f"{made['id']}.zip"
+    for name in zipfile.ZipFile(archive).namelist():
+        content = zipfile.ZipFile(archive).read(name)
+        assert b"very-secret" not in content and b"a-long-secret" not in content
+    restore_archive(archive, tmp_path / "restored")
+    assert json.loads((tmp_path / "restored" / "settings.json").read_text()) == {"trash_days": 7}
+    assert not (tmp_path / "restored" / "token").exists()
+
+
+def test_every_secret_of_the_settings_is_known_as_one() -> None:
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert secret | {"token"} == set(SECRETS)
+    assert SecretStr("x").get_secret_value() not in str(SecretStr("x"))
+
+
+def test_archives_and_their_folder_are_the_owners_alone(database: Database, data: Path) -> None:
+    made = make_backup(data, MANUAL)
+    assert made.path.stat().st_mode & 0o077 == 0
+    assert made.path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_backup_taken_amid_writes_holds_one_state_and_holds_nobody_up(
+    database: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every transaction adds to both tables; a copy that saw half of one would have different counts."""
+    monkeypatch.setattr(snapshot, "PAGES", 20)
+    rows = 4_000
+    database.write(
+        lambda c: c.executemany(
+            "INSERT INTO tags (name) VALUES (?)", ((f"t{n:06}" * 50,) for n in range(rows))
+        )
+    )
+    stopped = threading.Event()
+    written = 0
+
+    def both(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO tags (name) VALUES (?)", (f"w{written:06}" * 50,))
+        connection.execute("INSERT INTO identities (body_hash) VALUES (?)", (f"w{written}",))
+
+    def write() -> None:
+        nonlocal written
+        while not stopped.is_set():
+            database.write(both)
+            written += 1
+
+    seen: list[int] = []
+
+    def progress(percent: int, message: str) -> None:
+        before = written
+        wait_until(lambda: written > before)  # writers go on at every step, also amid the copy
+        seen.append(percent)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        made = make_backup(data, MANUAL, progress=progress)
+    finally:
+        stopped.set()
+        writer.join()
+    assert made.manifest
+    assert made.manifest.counts["tags"] - rows == made.manifest.counts["identities"] < written
+    assert seen == sorted(seen) and seen[-1] == 100
+    assert verify_backup(data, made.id) == []
+
+
+def test_a_cancelled_backup_leaves_nothing(database: Database, data: Path) -> None:
+    def progress(percent: int, message: str) -> None:
+        if percent > 40:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_backup(data, MANUAL, progress=progress)
+    assert os.listdir(data / "backups") == [".lock"]
+
+
+def test_only_one_backup_is_made_at_a_time(database: Database, data: Path) -> None:
+    def progress(percent: int, message: str) -> None:
+        with pytest.raises(Conflict, match="already"):
+            make_backup(data, MANUAL)
+
+    make_backup(data, MANUAL, progress=progress)
+    assert len(list_backups(data)) == 1
+
+
+def test_two_backups_in_one_second_have_names_of_their_own(database: Database, data: Path) -> None:
+    ids = {make_backup(data, MANUAL).id for _ in range(3)}
+    assert {backup.id for backup in list_backups(data)} == ids and len(ids) == 3
+
+
+def test_without_a_database_there_is_nothing_to_back_up(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nothing to back up"):
+        make_backup(tmp_path, MANUAL)
+
+
+def test_a_damaged_database_is_told_and_not_kept(data: Path) -> None:
+    database = Database(data)
+    database.write(
+        lambda c: c.executemany("INSERT INTO tags (name) VALUES (?)", ((f"{n}" * 99,) for n in range(999)))
+    )
+    database.close()
+    content = bytearray((data / "lora-manager.db").read_bytes())
+    content[-90_000:-40_000] = bytes(50_000)
+    (data / "lora-manager.db").write_bytes(content)
+    with pytest.raises(Unavailable, match="not sound"):
+        make_backup(data, MANUAL)
+    assert list_backups(data) == []
+
+
+def test_an_archive_cut_off_anywhere_is_found_out(database: Database, data: Path) -> None:
+    made = make_backup(data, MANUAL)
+    content = made.path.read_bytes()
+    for size in (0, 10, len(content) // 2, len(content) - 1):
+        made.path.write_bytes(content[:size])
+        assert "cut off" in verify_backup(data, made.id)[0]
+        listed = list_backups(data)[0]
+        assert listed.problem and "cut off" in listed.problem
+        assert listed.verified is None
+
+
+def test_a_flipped_byte_is_found_out_or_does_not_matter(
+    database: Database, data: Path, tmp_path: Path
+) -> None:
+    """Bytes that no reader looks at, as a member's date, may differ; what is unpacked is what was packed."""
+    made = make_backup(data, MANUAL)
+    content = made.path.read_bytes()
+    good = zipfile.ZipFile(made.path).read("lora-manager.db")
+    rng = random.Random(1)
+    found = 0
+    for position in [*rng.sample(range(len(content)), 120), *range(len(content) - 220, len(content))]:
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << rng.randrange(8)
+        made.path.write_bytes(damaged)
+        if verify_backup(data, made.id):
+            found += 1
+            continue
+        target = tmp_path / str(position)
+        restore_archive(made.path, target)
+        assert (target / "lora-manager.db").read_bytes() == good
+    assert found > 200
+
+
+def test_a_changed_member_is_found_out_although_the_zip_is_sound(database: Database, data: Path) -> None:
+    (data / "settings.json").write_text('{"trash_days": 7}')
+    made = make_backup(data, MANUAL)
+    assert "settings.json has 2 bytes" in problems_of(data, rewrite(made.path, {"settings.json": b"{}"}))[0]
+    same_size = rewrite(
+        made.path, {"settings.json": zipfile.ZipFile(made.path).read("settings.json").replace(b"7", b"8")}
+    )
+    assert "not what was packed" in problems_of(data, same_size)[0]
+
+
+def test_a_database_with_loose_references_is_found_out(
+    database: Database, data: Path, tmp_path: Path
+) -> None:
+    made = make_backup(data, MANUAL)
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(zipfile.ZipFile(made.path).read("lora-manager.db"))
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("INSERT INTO generation_loras (generation_id, position, name) VALUES (99, 0, 'x')")
+        connection.commit()
+    content = copy.read_bytes()
+
+    def say(manifest: dict[str, Any]) -> None:
+        manifest["members"][0] |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    problems = problems_of(data, rewrite(made.path, {"lora-manager.db": content}, say))
+    assert "refers to a row of generations that is not there" in problems[0]
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a member outside": (lambda path: rewrite(path, {"../../evil": b"x"}), "no part of a backup"),
+    "an absolute member": (lambda path: rewrite(path, {"/tmp/evil": b"x"}), "no part of a backup"),
+    "no manifest": (lambda path: rewrite(path, {MANIFEST: None}), "not made by LoRA Manager"),
+    "no database": (lambda path: rewrite(path, {"lora-manager.db": None}), "missing"),
+    "a huge manifest": (lambda path: rewrite(path, {MANIFEST: b"{" + b" " * 2_000_000}), "larger than any"),
+    "a manifest of rubbish": (lambda path: rewrite(path, {MANIFEST: b"[1"}), "not as it should be"),
+    "another program's": (
+        lambda path: rewrite(path, manifest=lambda m: m.update(format="x")),
+        "not a backup of",
+    ),
+    "a newer format": (lambda path: rewrite(path, manifest=lambda m: m.update(format_version=9)), "newer"),
+    "a lie about the schema": (
+        lambda path: rewrite(path, manifest=lambda m: m["migrations"].pop()),
+        "another schema",
+    ),
+    "a bomb": (
+        lambda path: rewrite(
+            path,
+            {"lora-manager.db": bytes(300_000_000)},
+            lambda m: m["members"][0].update(size=300_000_000),
+        ),
+        "made to fill a disk",
+    ),
+    "a lie about a size": (
+        lambda path: rewrite(path, manifest=lambda m: m["members"][0].update(size=10**12)),
+        "instead of 1,000,000,000,000",
+    ),
+    "no database in it": (
+        lambda path: rewrite(
+            path,
+            {"lora-manager.db": b"no database"},
+            lambda m: m["members"][0].update(size=11, sha256=hashlib.sha256(b"no database").hexdigest()),
+        ),
+        "cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_archive_is_told_and_not_restored(
+    database: Database, data: Path, tmp_path: Path, name: str
+) -> None:
+    make, said = HOSTILE[name]
+    archive = make(make_backup(data, MANUAL).path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BrokenBackup) as refused:
+        restore_archive(archive, tmp_path / "new" / "place")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert any(said in problem for problem in refused.value.problems), refused.value.problems
+    assert refused.value.problems == problems_of(data, archive)
+
+
+def test_a_backup_of_a_newer_schema_says_that_an_update_is_needed(database: Database, data: Path) -> None:
+    database.write(
+        lambda c: c.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, 'm999_future', '')",
+            (migrations.name,),
+        )
+    )
+    made = make_backup(data, MANUAL)
+    assert "made by a newer LoRA Manager" in verify_backup(data, made.id)[0]
+    with pytest.raises(BrokenBackup, match="update this one first"):
+        restore_archive(made.path, data.parent / "new")
+
+
+def test_restore_wants_an_empty_folder_that_nobody_uses(
+    state: State, api: TestClient, tmp_path: Path
+) -> None:
+    made = back_up(api)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("mine")
+
+    def restore(folder: Any) -> int:
+        return api.post(f"backups/{made['id']}/restore", json={"data": str(folder)}).status_code
+
+    assert restore(taken) == restore(state.settings.data) == 409
+    assert os.listdir(taken) == ["mine.txt"]
+    assert restore("relative/folder") == 400
+    used = tmp_path / "used"
+    used.mkdir()
+    with data_folder_lock(used):
+        assert restore(used) == 409
+    assert restore(used) == 200
+    assert api.post("backups/nothing/restore", json={"data": str(tmp_path / "x")}).status_code == 404
+    assert restore(taken / "mine.txt" / "below") == 503
+    with pytest.raises(BadRequest):
+        restore_archive(tmp_path / "a.zip", Path("relative"))
+
+
+@pytest.mark.parametrize("backup_id", ["..%2f..%2ftoken", "%2e%2e", ".lock", "a" * 300, "none"])
+def test_an_id_is_no_way_out_of_the_folder(api: TestClient, data: Path, backup_id: str) -> None:
+    (data / "token").write_text("kept")
+    for method, path in (("GET", "archive"), ("POST", "verify")):
+        assert api.request(method, f"backups/{backup_id}/{path}").status_code in (404, 405)
+    assert api.delete(f"backups/{backup_id}").status_code in (404, 405)
+    assert (data / "token").read_text() == "kept"
+
+
+def old_database(data: Path) -> None:
+    """A data folder as the first version left it, with one LoRA folder in it."""
+    with closing(sqlite3.connect(data / "lora-manager.db", isolation_level=None)) as connection:
+        migrations.apply(sqlite_utils.Database(connection), stop_before="m002_organise")
+        connection.execute("INSERT INTO roots (path, label) VALUES ('/loras', 'loras')")
+
+
+def test_before_a_schema_change_a_backup_is_taken_and_can_be_restored(data: Path, tmp_path: Path) -> None:
+    old_database(data)
+    database = Database(data)
+    schema = database.schema
+    database.close()
+    made = list_backups(data)
+    assert [one.manifest.reason for one in made if one.manifest] == ["migration"]
+    assert made[0].manifest and made[0].manifest.schema_version == 1 < schema
+    restore_archive(made[0].path, tmp_path / "again")
+    with closing(sqlite3.connect(tmp_path / "again" / "lora-manager.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0] == 1
+    database = Database(tmp_path / "again")
+    try:
+        assert database.schema == schema
+        assert [root.path for root in folders.active_roots(database)] == ["/loras"]
+    finally:
+        database.close()
+
+
+def test_without_a_schema_change_no_backup_is_taken(data: Path) -> None:
+    for _ in range(2):
+        Database(data).close()
+    assert not (data / "backups").exists()
+
+
+def test_no_backup_no_schema_change(data: Path) -> None:
+    old_database(data)
+    (data / "backups").write_text("in the way")
+    with pytest.raises(StartError, match="backed up before it is changed, and that failed"):
+        Database(data)
+    with closing(sqlite3.connect(data / "lora-manager.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0] == 1
+    (data / "backups").unlink()
+    Database(data).close()
+    assert len(list_backups(data)) == 1
+
+
+def test_the_last_automatic_backups_are_kept_and_all_of_the_users_own(database: Database, data: Path) -> None:
+    own = make_backup(data, MANUAL)
+    automatic = [shelf.back_up_before_migration(data).id for _ in range(KEPT + 2)]
+    kept = {backup.id for backup in list_backups(data)}
+    assert kept == {own.id, *automatic[2:]}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sidecar", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_commands_take_and_restore_a_backup_while_the_folder_is_in_use(
+    state: State, data: Path, tmp_path: Path
+) -> None:
+    taken = run("backup", "--data", str(data), "--note", "by hand")
+    assert taken.returncode == 0, taken.stderr
+    path = Path(taken.stdout.strip())
+    backup = list_backups(data)[0]
+    assert backup.path == path and backup.manifest and backup.manifest.note == "by hand"
+    restored = run("restore", str(path), "--data", str(tmp_path / "new"))
+    assert restored.returncode == 0 and f"serve --data {tmp_path / 'new'}" in restored.stdout
+    again = run("restore", str(path), "--data", str(tmp_path / "new"))
+    assert again.returncode == 2 and "not empty" in again.stderr
+    assert len(again.stderr.strip().splitlines()) == 1
+    assert run("restore", str(tmp_path / "none.zip"), "--data", str(tmp_path / "x")).returncode == 2
+
+
+def test_a_process_killed_amid_a_backup_leaves_no_half_archive(database: Database, data: Path) -> None:
+    rng = random.Random(3)
+    database.write(
+        lambda c: c.executemany(
+            "INSERT INTO tags (name) VALUES (?)", ((rng.randbytes(2_000).hex(),) for _ in range(5_000))
+        )
+    )
+    folder = data / "backups"
+    killed = 0
+    for number in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sidecar", "backup", "--data", str(data)],
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        stage = ("lora-manager.db", "archive.zip")[number % 2]
+        wait_until(partial(reached, process, folder, stage))
+        try:
+            process.wait(timeout=rng.random() * 0.15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.wait()
+        for backup in list_backups(data):
+            assert backup.problem is None and verify_backup(data, backup.id) == []
+    assert killed > 3
+    assert len(list_backups(data)) >= 12 - killed
+    make_backup(data, MANUAL)
+    assert not list(folder.glob(".work-*"))
+
+
+def reached(process: subprocess.Popen[bytes], folder: Path, stage: str) -> bool:
+    return bool(list(folder.glob(f".work-*/{stage}"))) or process.poll() is not None
