@@ -13,6 +13,7 @@ from pathlib import Path
 from sidecar.backup.archive import DATABASE, BrokenBackup, Manifest, Told, unpack
 from sidecar.backup.snapshot import applied_migrations, database_problems, unknown_migrations
 from sidecar.errors import BadRequest, Conflict, DataFolderInUse, Unavailable
+from sidecar.library.files.disk import fsync_folders
 from sidecar.process import LOCK_FILE, data_folder_lock
 
 _UNPACKED = ".restoring-"
@@ -124,6 +125,7 @@ def _fill(path: Path, folder: Path, told: Told) -> Manifest:
         names = [member.name for member in manifest.members]
         for name in sorted(names, key=lambda name: name == DATABASE):  # with the database it is complete
             os.replace(work / name, folder / name)
+        fsync_folders([folder])
     finally:
         shutil.rmtree(work)
     return manifest

@@ -30,6 +30,7 @@ from sidecar.backup.archive import (
 from sidecar.backup.restoring import check_archive
 from sidecar.backup.snapshot import applied_migrations, copy_database, count_rows, database_problems
 from sidecar.errors import Conflict, NotFound, Unavailable
+from sidecar.library.files.disk import fsync_folders
 from sidecar.settings import SETTINGS_FILE, read_settings_file
 
 FOLDER = "backups"
@@ -97,6 +98,7 @@ def make_backup(
             backup_id = _free_id(data, reason)
             path = _path(data, backup_id)
             os.replace(packed, path)
+            fsync_folders([path.parent])
             _note_verified(data, backup_id)
     except (OSError, sqlite3.Error) as error:
         why = error.strerror or error if isinstance(error, OSError) else error
