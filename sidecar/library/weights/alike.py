@@ -19,7 +19,8 @@ import numpy as np
 from sidecar.library.header import Header
 from sidecar.library.weights.delta import Delta, inner_product, read_delta
 from sidecar.library.weights.modules import Module, find_modules, signature
-from sidecar.library.weights.tensors import FLOATS, Array, Tensors, round_to
+from sidecar.library.weights.tensor_formats import FLOATS
+from sidecar.library.weights.tensors import Array, Tensors, round_to
 
 # The largest distance, as a part of the norm, that saving in a number format explains, a change of scale included.
 ROUNDING = {"F64": 0.002, "F32": 0.002, "F16": 0.002, "BF16": 0.006, "F8_E4M3": 0.006, "F8_E5M2": 0.006}

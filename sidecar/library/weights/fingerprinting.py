@@ -38,6 +38,8 @@ REST = 0.5  # of the time that was worked, left to others
 # A file that has the content and can be read now.
 READABLE = """FROM loras l JOIN roots r ON r.id = l.root_id
     WHERE l.present AND l.state = 'ok' AND l.hash_state = 'done' AND r.active AND r.online"""
+_UNKNOWN = """SELECT body_hash FROM loras WHERE body_hash IS NOT NULL
+    AND body_hash NOT IN (SELECT body_hash FROM fingerprints)"""
 
 
 class Content(NamedTuple):
@@ -105,9 +107,7 @@ class Fingerprinter:
     def _due(self) -> array[int]:
         """Ids of files with contents that have no fingerprint, small ones first."""
         rows = self._database.reader().execute(
-            f"""SELECT l.id {READABLE} AND l.body_hash IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.body_hash = l.body_hash)
-                ORDER BY l.size"""
+            f"SELECT l.id {READABLE} AND l.body_hash IN ({_UNKNOWN}) ORDER BY l.size"
         )
         return array("q", (row[0] for row in rows))
 
@@ -229,8 +229,7 @@ def count_due(database: Database) -> int:
             f"""SELECT (SELECT count(*) FROM loras WHERE hash_state = 'pending' AND present)
                 + (SELECT count(*) FROM resaved p WHERE p.state = 'candidate'
                    AND {readable % "p.a"} AND {readable % "p.b"})
-                + (SELECT count(DISTINCT l.body_hash) {READABLE} AND l.body_hash IS NOT NULL
-                   AND NOT EXISTS (SELECT 1 FROM fingerprints f WHERE f.body_hash = l.body_hash))"""
+                + (SELECT count(DISTINCT l.body_hash) {READABLE} AND l.body_hash IN ({_UNKNOWN}))"""
         )
         .fetchone()
     )
