@@ -11,6 +11,7 @@ from sidecar.library.organise import actions
 from sidecar.library.organise.collections import bring_back
 from sidecar.library.organise.tags import take_back_tags
 from sidecar.library.store import index_rest
+from sidecar.library.weights.merging import take_back_history
 
 
 def undo_edits(database: Database, action: int, *, mark: bool = True) -> dict[str, int]:
@@ -28,6 +29,7 @@ def undo_edits(database: Database, action: int, *, mark: bool = True) -> dict[st
         skipped = take_back_tags(connection, changes)
         skipped += _take_back_fields(connection, changes)
         skipped += _take_back_membership(connection, changes)
+        take_back_history(connection, changes)
         if mark:
             actions.mark_undone(connection, action)
         return {"undone": len(changes) - skipped, "skipped": skipped}

@@ -12,6 +12,7 @@ from sidecar.library.weights.comparing import compare
 from sidecar.library.weights.duplicates import MOST_IGNORED, ignore, list_duplicates
 from sidecar.library.weights.inspecting import get_inspection
 from sidecar.library.weights.raw_files import list_side_files
+from sidecar.library.weights.resolving import MOST, resolve
 from sidecar.responses import json_response
 from sidecar.state import State, get_state
 
@@ -59,6 +60,20 @@ def _numbers(ids: str) -> list[int]:
     if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
         raise BadRequest("ids are numbers with commas between them, like ids=12,57.")
     return [int(part) for part in parts]
+
+
+class Resolution(BaseModel):
+    """Which file stays, which go to the trash, and whether the one that stays gets what only the others have."""
+
+    keep: int
+    remove: Annotated[list[int], Field(min_length=1, max_length=MOST)]
+    merge: bool = True
+
+
+@router.post("/duplicates/resolve")
+def resolve_duplicates(request: Resolution, state: Sidecar) -> Response:
+    """Keep one of several duplicates."""
+    return json_response(resolve(state, request.keep, request.remove, merge=request.merge))
 
 
 class Ignored(BaseModel):
