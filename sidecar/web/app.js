@@ -10,6 +10,8 @@ import "./grid.js";
 import { icon } from "./icons.js";
 import { startKeys } from "./keys.js";
 import { library } from "./library.js";
+import { preferences } from "./preferences.js";
+import { startTasks, tasks } from "./tasks.js";
 import { startPages } from "./pages.js";
 import { query } from "./query.js";
 import { startSheet } from "./rail.js";
@@ -71,6 +73,8 @@ async function begin() {
   void refreshStatus();
   await library.reload();
   if (library.error?.status === 401) return;
+  void preferences.load();
+  void tasks.load();
   live.start();
   live.retry();
 }
@@ -85,6 +89,8 @@ query.start();
 startStatus();
 startToolbar(grid);
 startPages();
+startTasks();
+preferences.start();
 startEmpty();
 connectGrid();
 connectEvents();

@@ -1,19 +1,34 @@
-// The details of one LoRA. Shows at once what the list knows, then everything the sidecar knows.
+// The details of one LoRA. Shows at once what the list knows, then everything the sidecar knows. Its parts are in drawer/.
 import { mainAction, runMainAction, toggleFavorite } from "./actions.js";
-import { ApiError, previewUrl, readHistory, readLora } from "./api.js";
+import { ApiError, readHistory, readLora } from "./api.js";
 import { bridge } from "./bridge.js";
 import { STATE_NAMES } from "./card.js";
-import { add, debounce, find, h } from "./dom.js";
-import { notesField, titleField, weightField } from "./drawer/fields.js";
+import { add, debounce, h, throttle } from "./dom.js";
+import { collectionsField } from "./drawer/collections.js";
+import { baseField, negativeField, notesField, titleField, weightField } from "./drawer/fields.js";
 import { tagsField, wordsField } from "./drawer/lists.js";
-import { hue, tagOf, titleOf } from "./format.js";
+import { Marks } from "./drawer/marks.js";
+import { Media } from "./drawer/media.js";
+import * as show from "./drawer/sections.js";
+import { Tabs } from "./drawer/tabs.js";
+import { live } from "./events.js";
+import { tagOf, titleOf } from "./format.js";
 import { icon } from "./icons.js";
 import { library } from "./library.js";
 import { query } from "./query.js";
-import * as show from "./drawer/sections.js";
+import { undoing } from "./undo.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./types.js").Detail} Detail */
+
+/** @type {Record<string, string>} */
+const PROBLEMS = {
+  broken: "This file is damaged; a host cannot load it. Download it again.",
+  unreadable: "This file cannot be read. Check its permissions.",
+  missing: "This file is not where it was. Its tags and notes are kept until it is back.",
+  legacy: "This is an old pickle file (.pt, .ckpt). It is listed, but never opened, because opening it could run code.",
+  ok: "Another file has the same name; the host loads only one of the two.",
+};
 
 export class LoraDrawer extends HTMLElement {
   constructor() {
@@ -22,21 +37,26 @@ export class LoraDrawer extends HTMLElement {
     this.lora = null;
     /** @type {AbortController|null} */
     this.loading = null;
+    this.shownMore = "";
     const saved = (/** @type {Detail} */ detail) => this.#take(detail);
     this.titlePart = titleField(saved);
-    this.fields = [wordsField(saved), tagsField(saved), notesField(saved)];
+    this.base = baseField(saved);
     this.weight = weightField(saved);
-    this.media = h("div", { class: "drawer-media" });
-    this.shownMedia = "";
-    this.base = h("div", { class: "base-line" });
+    this.fields = [wordsField(saved), tagsField(saved), collectionsField(saved), notesField(saved), negativeField(saved)];
+    this.marks = new Marks(saved);
+    this.media = new Media(() => this.lora && void this.#load(this.lora.id));
+    this.by = h("div", { class: "by" });
     this.problem = h("div", { class: "problem", hidden: true });
     this.main = h("button", { class: "primary", type: "button" });
     this.star = h("button", { class: "icon-button star", type: "button" }, icon("star"));
     this.more = h("div", { class: "drawer-more" });
+    this.past = h("div");
+    this.error = h("div", { class: "drawer-error", hidden: true });
     this.close = h("button", { class: "icon-button", type: "button", title: "Close (Esc)", "aria-label": "Close details" }, icon("close"));
     this.previous = h("button", { class: "icon-button", type: "button", title: "Previous", "aria-label": "Previous LoRA" }, icon("left"));
     this.next = h("button", { class: "icon-button", type: "button", title: "Next", "aria-label": "Next LoRA" }, icon("right"));
     this.stem = h("span", { class: "drawer-stem" });
+    this.tabs = new Tabs(h("div", null, ...this.fields.map((field) => field.element), this.more, this.past));
     this.body = h("div", { class: "drawer-body" });
   }
 
@@ -44,14 +64,19 @@ export class LoraDrawer extends HTMLElement {
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Details");
     this.hidden = true;
-    add(this.body, [this.media, this.problem, this.titlePart.element, this.base, h("div", { class: "act" }, this.main, this.weight.element)]);
-    add(this.body, [...this.fields.map((field) => field.element), this.more]);
+    add(this.body, [this.media.element, this.problem, this.titlePart.element, this.by, this.base.element, this.marks.element]);
+    add(this.body, [h("div", { class: "act" }, this.main, this.weight.element), this.error, this.tabs.element]);
     this.append(h("header", { class: "drawer-head" }, this.previous, this.next, this.stem, this.star, this.close), this.body);
     this.close.addEventListener("click", () => this.dismiss());
     this.previous.addEventListener("click", () => this.#step(-1));
     this.next.addEventListener("click", () => this.#step(1));
     this.star.addEventListener("click", () => this.lora && void toggleFavorite(this.lora));
     this.main.addEventListener("click", () => this.lora && runMainAction(this.lora, () => this.problem.scrollIntoView()));
+    const again = () => query.open !== null && void this.reread(query.open);
+    this.addEventListener("reread", again);
+    undoing.on("undone", again);
+    live.on("library.changed", throttle(again, 1000)); // renamed, moved, a side file more
+    live.on("reset", again);
     query.on("open", () => this.#open());
     library.on("item", (lora) => lora.id === this.lora?.id && this.#head());
     library.on("edited", ({ id, favorite }) => {
@@ -69,15 +94,14 @@ export class LoraDrawer extends HTMLElement {
     if (lora && query.open !== null) query.setOpen(lora.id);
   }, 120);
 
-  /** Bring the shown LoRA up to date, unless the user is typing in the drawer. */
+  /** Bring the shown LoRA up to date; what the user is typing stays. */
   async reread(/** @type {number} */ id) {
-    if (this.lora?.id === id && !this.contains(document.activeElement)) await this.#load(id);
+    if (this.lora?.id === id) await this.#load(id);
   }
 
   focusTitle() {
-    const box = find("input", this.titlePart.element);
-    if (box instanceof HTMLInputElement) box.select();
-    box.focus();
+    this.titlePart.box.select();
+    this.titlePart.box.focus();
   }
 
   dismiss() {
@@ -94,15 +118,19 @@ export class LoraDrawer extends HTMLElement {
     document.body.classList.toggle("drawer-open", id !== null);
     this.hidden = id === null;
     this.loading?.abort();
+    this.error.hidden = true;
     if (id === null) {
       this.lora = null;
-      this.media.replaceChildren();
-      this.shownMedia = "";
+      this.media.lora = null;
+      this.media.clear();
+      this.tabs.leave();
       return;
     }
     const known = library.byId(id);
-    this.body.scrollTop = 0;
+    this.body.scrollTop = this.tabs.chosen === "details" ? 0 : Math.min(this.body.scrollTop, this.tabs.element.offsetTop);
+    this.shownMore = "";
     this.more.replaceChildren(h("div", { class: "skeleton lines" }));
+    this.past.replaceChildren();
     this.body.classList.add("waiting");
     this.lora = known ?? null;
     if (known) this.#head();
@@ -116,30 +144,44 @@ export class LoraDrawer extends HTMLElement {
     this.loading = controller;
     try {
       const detail = await readLora(id, controller.signal);
-      this.#take(detail);
+      if (query.open !== id) return;
       library.patch(id, detail);
+      this.#take(detail);
       const past = await readHistory(id, controller.signal).catch((error) => (error instanceof ApiError ? null : Promise.reject(error)));
-      const section = past && show.history(past);
-      if (section && query.open === id) this.more.append(section);
+      if (query.open === id) this.past.replaceChildren(...this.#history(past));
     } catch (error) {
-      if (!(error instanceof ApiError)) return; // another LoRA was opened meanwhile
-      const retry = h("button", { class: "small-button", type: "button", onclick: () => void this.#load(id) }, icon("refresh"), "Try again");
-      const text = error.status === 404 ? "This LoRA is not in the library any more." : `The details did not arrive: ${error.message}`;
-      this.more.replaceChildren(h("div", { class: "drawer-error" }, h("p", null, text), error.status === 404 ? null : retry));
+      if (error instanceof ApiError) this.#failed(error, id);
+      else if (!(error instanceof DOMException && error.name === "AbortError")) throw error; // another LoRA was opened meanwhile
     }
+  }
+
+  #history(/** @type {any} */ past) {
+    const section = past && show.history(past, (/** @type {number} */ generation, /** @type {number} */ image) => void this.media.fromGeneration(generation, image));
+    return section ? [section] : [];
+  }
+
+  #failed(/** @type {ApiError} */ error, /** @type {number} */ id) {
+    const gone = error.status === 404;
+    const retry = h("button", { class: "small-button", type: "button", onclick: () => void this.#load(id) }, icon("refresh"), "Try again");
+    const text = gone ? "This LoRA is not in the library any more." : `The details did not arrive: ${error.message}`;
+    this.error.replaceChildren(h("p", null, text), ...(gone ? [] : [retry]));
+    this.error.hidden = false;
+    this.more.replaceChildren();
   }
 
   #take(/** @type {Detail} */ detail) {
     if (query.open !== detail.id) return;
     this.lora = detail;
+    this.error.hidden = true;
     this.body.classList.remove("waiting");
     this.#head();
-    this.titlePart.update(detail);
-    this.weight.update(detail);
-    for (const field of this.fields) field.update(detail);
-    const parts = [show.description(detail), show.trainingTags(detail), show.examples(detail), show.training(detail), show.files(detail), show.hashes(detail), show.metadata(detail)];
+    for (const part of [this.titlePart, this.base, this.weight, ...this.fields]) part.update(detail);
+    this.tabs.update(detail);
+    const stamp = JSON.stringify([detail.id, detail.description, detail.training_tags.length, detail.examples]);
+    if (stamp === this.shownMore) return; // what is unfolded there stays so
+    this.shownMore = stamp;
     this.more.replaceChildren();
-    add(this.more, parts);
+    add(this.more, [show.description(detail), show.trainingTags(detail), show.examples(detail)]);
   }
 
   #head() {
@@ -149,8 +191,7 @@ export class LoraDrawer extends HTMLElement {
     this.setAttribute("aria-label", `Details of ${title}`);
     this.stem.textContent = lora.name;
     this.stem.title = lora.name;
-    const box = find("input", this.titlePart.element);
-    if (this.body.classList.contains("waiting") && box instanceof HTMLInputElement) box.value = title;
+    if (this.body.classList.contains("waiting")) this.titlePart.box.value = title;
     this.star.classList.toggle("on", lora.favorite);
     this.star.setAttribute("aria-pressed", String(lora.favorite));
     this.star.setAttribute("aria-label", "Favourite");
@@ -161,58 +202,28 @@ export class LoraDrawer extends HTMLElement {
     const texts = { Insert: "Insert into prompt", Remove: "Remove from prompt", Copy: "Copy tag", "Why?": "Cannot be used" };
     this.main.replaceChildren(icon(action === "Remove" ? "minus" : action === "Copy" ? "copy" : action === "Insert" ? "plus" : "gone"), texts[action]);
     this.main.title = tagOf(lora);
-    this.#showBase(lora);
+    this.marks.update(lora);
+    this.media.update(lora);
+    this.#showBy(lora);
     this.#showProblem(lora);
-    this.#showMedia(lora, title);
   }
 
-  #showBase(/** @type {Lora|Detail} */ lora) {
-    const degrees = hue(lora.base_model);
-    const reason = "base_model_reason" in lora ? lora.base_model_reason : null;
-    const parts = [h("span", { class: degrees < 0 ? "base grey" : "base", style: { "--hue": Math.max(0, degrees) } }, lora.base_model)];
-    if (reason) parts.push(h("span", { class: "hint" }, reason));
-    if ("author" in lora) {
-      const by = [lora.author && `by ${lora.author}`, lora.version].filter(Boolean).join(", ");
-      const link = show.outside(lora.url, "Author's page");
-      if (by || link) parts.push(h("div", { class: "by" }, by, by && link ? " · " : "", link ?? ""));
-    }
-    this.base.replaceChildren(...parts);
+  #showBy(/** @type {Lora|Detail} */ lora) {
+    if (!("author" in lora)) return;
+    const by = [lora.author && `by ${lora.author}`, lora.version].filter(Boolean).join(", ");
+    const link = show.outside(lora.url, "Author's page");
+    this.by.replaceChildren(by, by && link ? " · " : "", link ?? "");
   }
 
   #showProblem(/** @type {Lora|Detail} */ lora) {
     this.problem.hidden = lora.state === "ok" && !lora.shadowed;
     if (this.problem.hidden) return;
-    /** @type {Record<string, string>} */
-    const plain = {
-      broken: "This file is damaged; a host cannot load it. Download it again.",
-      unreadable: "This file cannot be read. Check its permissions.",
-      missing: "This file is not where it was. Its tags and notes are kept until it is back.",
-      legacy: "This is an old pickle file (.pt, .ckpt). It is listed, but never opened, because opening it could run code.",
-      ok: "Another file has the same name; the host loads only one of the two.",
-    };
     const reason = "state_reason" in lora ? lora.state_reason : null;
     this.problem.className = `problem ${lora.state}`;
     this.problem.replaceChildren(
       icon(lora.state === "missing" ? "gone" : "warn"),
-      h("div", null, h("strong", null, STATE_NAMES[lora.state] ?? "Same name"), h("p", null, plain[lora.state] ?? ""), reason ? h("p", { class: "hint" }, reason) : null),
+      h("div", null, h("strong", null, STATE_NAMES[lora.state] ?? "Same name"), h("p", null, PROBLEMS[lora.state] ?? ""), reason ? h("p", { class: "hint" }, reason) : null),
     );
-  }
-
-  #showMedia(/** @type {Lora} */ lora, /** @type {string} */ title) {
-    const key = `${lora.id}/${lora.preview?.v ?? ""}`;
-    if (key === this.shownMedia) return;
-    this.shownMedia = key;
-    this.media.hidden = !lora.preview;
-    if (!lora.preview) return void this.media.replaceChildren();
-    if (lora.preview.kind === "video") {
-      const film = h("video", { controls: true, muted: true, loop: true, playsInline: true, preload: "metadata", "aria-label": `Preview of ${title}` });
-      film.src = previewUrl(lora, true);
-      this.media.replaceChildren(film);
-    } else {
-      const small = h("img", { alt: `Preview of ${title}`, decoding: "async", src: previewUrl(lora) });
-      const open = h("a", { href: previewUrl(lora, true), target: "_blank", rel: "noopener", title: "Open the full picture" }, small);
-      this.media.replaceChildren(open);
-    }
   }
 
   #step(/** @type {number} */ by) {

@@ -23,6 +23,14 @@ export function bytes(/** @type {number} */ n) {
 /** Epoch seconds as local date and time. */
 export const when = (/** @type {number} */ seconds) => date.format(new Date(seconds * 1000));
 
+/** Epoch seconds as how long ago: "just now", "5 min ago"; after a day the date. */
+export function ago(/** @type {number} */ seconds) {
+  const minutes = Math.floor((Date.now() / 1000 - seconds) / 60);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  return minutes < 1440 ? `${Math.floor(minutes / 60)} h ago` : when(seconds);
+}
+
 /** A weight without needless digits: 0.8, 1, -0.25. */
 export const weight = (/** @type {number} */ n) => String(Math.round(n * 100) / 100);
 

@@ -14,11 +14,10 @@ class Preferences extends Emitter {
     this.values = null;
   }
 
-  /** Ask for them, and follow their changes. */
+  /** Follow their changes. */
   start() {
     live.on("settings.changed", () => void this.load());
     live.on("reset", () => void this.load());
-    void this.load();
   }
 
   async load() {

@@ -56,6 +56,9 @@
  * @property {Record<string, unknown>} metadata
  * @property {string[]} [warnings] what was wrong with its side files
  * @property {string|null} [negative_prompt]
+ * @property {{id: number, name: string}[]} [collections] hand-picked ones that it is in
+ * @property {boolean} [can_open_folder]
+ * @property {{state: "due"|"done"|"failed", file?: string|null, message?: string|null}|null} [write_back]
  * @property {Record<string, Candidate[]>} [values] what every source says of a field, strongest first
  *
  * @typedef {{source: string, value: any}} Candidate
@@ -66,10 +69,54 @@
  *
  * @typedef {object} Facets
  * @property {Count[]} base_model
- * @property {Count[]} tag
+ * @property {(Count & {color: string|null})[]} tag
  * @property {Count[]} folder
  * @property {Count[]} state
+ * @property {Count[]} label
+ * @property {Count[]} rating
+ * @property {Count[]} network
+ * @property {{value: number, count: number}[]} nsfw
  * @property {number} favorite
+ * @property {number} hidden
+ *
+ * @typedef {object} Collection
+ * @property {number} id
+ * @property {string} name
+ * @property {string|null} query a saved search; null: picked by hand
+ * @property {string|null} sort
+ * @property {string|null} color
+ * @property {string|null} notes
+ * @property {number} count
+ * @property {number[]} previews
+ *
+ * @typedef {object} Suggestion
+ * @property {string} text replaces the term
+ * @property {string} label
+ * @property {string} value
+ * @property {number|null} count
+ * @property {string} kind field, tag, name, or the field whose value it is
+ *
+ * @typedef {{name: string, count: number, color: string|null, becomes_from: string[]}} Tag
+ *
+ * @typedef {object} FileOutcome
+ * @property {number} id
+ * @property {string} from
+ * @property {string} to
+ * @property {"done"|"same"|"conflict"|"failed"} state
+ * @property {string|null} [reason]
+ *
+ * @typedef {{action?: number|null, done: number, items: FileOutcome[]}} FileResult
+ *
+ * @typedef {object} Task
+ * @property {number} id
+ * @property {string} kind
+ * @property {string} title
+ * @property {"running"|"done"|"failed"|"cancelled"} state
+ * @property {number} done
+ * @property {number} total 0: not known
+ * @property {string} message
+ * @property {any} result
+ * @property {number} [started] epoch seconds
  *
  * @typedef {object} LoraList
  * @property {Lora[]} items
@@ -118,6 +165,34 @@
  * @property {{name: string, weight: number|null}[]} loras
  * @property {string|null} checkpoint
  * @property {number|null} seed
+ * @property {string[]} [images] their paths
+ *
+ * @typedef {{name: string, modules: number, strength: number|null}} Block
+ * @typedef {{name: string, modules: number, strength: number|null, blocks: Block[]}} WeightPart
+ * @typedef {{min: number|null, max: number|null, values: {value: number, modules: number}[]}} Spread
+ *
+ * @typedef {object} Inspection
+ * @property {"ready"|"working"} state
+ * @property {string|null} network
+ * @property {Spread} rank
+ * @property {Spread} alpha
+ * @property {number} modules
+ * @property {number} parameters
+ * @property {Record<string, number>} dtypes tensors by number format
+ * @property {number|null} strength
+ * @property {WeightPart[]} parts
+ * @property {{code: string, message: string}[]} problems
+ *
+ * @typedef {object} SideFile
+ * @property {string} name
+ * @property {string} ending
+ * @property {string|null} dialect
+ * @property {number} size
+ * @property {number} modified
+ * @property {string|null} text as it is; null when it is too large or not text
+ * @property {string|null} error
+ *
+ * @typedef {{ids?: number[], query?: string, filter?: Record<string, unknown>}} Selection which LoRAs are meant, in one of three ways
  *
  * @typedef {object} Preferences
  * @property {"off"|"a1111"|"metadata"} write_back

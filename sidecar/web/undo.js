@@ -46,7 +46,8 @@ export async function undoLast() {
   }
 }
 
-async function undo(/** @type {Done} */ { id, text }) {
+/** Take an action back, and say what came of it. */
+export async function undo(/** @type {Done} */ { id, text }) {
   const at = done.findIndex((one) => one.id === id);
   if (at >= 0) done.splice(at, 1);
   try {

@@ -88,7 +88,7 @@ export function baseField(/** @type {Saved} */ saved) {
 
 /** Several lines of text. @returns {Part} */
 function textField(/** @type {Field} */ field, /** @type {"notes"|"negative_prompt"} */ name, /** @type {string} */ placeholder) {
-  const box = h("textarea", { class: "grows", rows: 2, "aria-label": field.label, placeholder });
+  const box = h("textarea", { class: "grows", rows: 1, "aria-label": field.label, placeholder });
   let now = "";
   let id = 0;
   savesText(box, { read: () => now, save: (text) => ((now = text), void field.save(text)), pause: 1000 });

@@ -11,7 +11,7 @@ import { toast } from "../toast.js";
 
 export const LABELS = ["red", "orange", "yellow", "green", "blue", "purple", "gray"];
 /** @type {[number, string][]} */
-export const LEVELS = [[0, "Not rated"], [1, "PG"], [2, "PG-13"], [4, "R"], [8, "X"], [16, "XXX"]];
+export const LEVELS = [[0, "NSFW unknown"], [1, "PG"], [2, "PG-13"], [4, "R"], [8, "X"], [16, "XXX"]];
 const STARS = [1, 2, 3, 4, 5];
 
 const capital = (/** @type {string} */ text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,23 +1,21 @@
-// The parts of the drawer that only show: description, training, example prompts, files, hashes, raw metadata.
+// The parts of the drawer that only show: description, training, example prompts, history.
 import { copy, useWords } from "../actions.js";
+import { address } from "../api.js";
 import { bridge } from "../bridge.js";
 import { h } from "../dom.js";
-import { bytes, count, plural, when, words } from "../format.js";
+import { count, plural, when, words } from "../format.js";
 import { icon } from "../icons.js";
+import { openMenu } from "../popup.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {import("../types.js").Example} Example */
 
 const TAGS_SHOWN = 24;
+const EXAMPLES_SHOWN = 20;
 
 /** @param {string} title @param {...import("../dom.js").Child} children */
 export function section(title, ...children) {
   return h("section", { class: "field", "aria-label": title }, h("div", { class: "field-head" }, h("h3", null, title)), ...children);
-}
-
-/** A button that copies. */
-function copyButton(/** @type {string} */ text, /** @type {string} */ what) {
-  return h("button", { class: "icon-button", type: "button", title: `Copy ${what}`, "aria-label": `Copy ${what}`, onclick: () => void copy(text) }, icon("copy"));
 }
 
 /** The author's description in a shadow root, where its markup cannot touch the page's. Pictures from elsewhere are left out. */
@@ -95,36 +93,59 @@ function factText(/** @type {string} */ key, /** @type {unknown} */ value) {
   return number >= 10000 && Number.isInteger(number) ? count(number) : String(Number(number.toPrecision(6)));
 }
 
+/** Example prompts. Their pictures lie elsewhere: the sidecar fetches them when the user says so, the page never does. */
 export function examples(/** @type {Detail} */ detail) {
-  const shown = detail.examples.filter((one) => one.prompt);
+  const shown = detail.examples.map((one, at) => ({ one, at })).filter(({ one }) => one.prompt || one.url).slice(0, EXAMPLES_SHOWN);
   if (!shown.length) return null;
-  return section("Example prompts", ...shown.slice(0, 20).map(example));
+  const articles = shown.map(({ one }) => example(one));
+  const element = section("Example prompts", ...articles);
+  const pictured = shown.map(({ one, at }, index) => ({ one, at, article: articles[index] })).filter(({ one }) => one.url && !one.url.includes(".mp4"));
+  if (!pictured.length) return element;
+  const load = h("button", { class: "quiet", type: "button", title: "Fetches them from the site they are on, and keeps them" }, icon("image"), "Load pictures");
+  load.addEventListener("click", () => {
+    load.remove();
+    for (const { at, article } of pictured) article?.prepend(examplePicture(detail.id, at));
+  });
+  element.querySelector(".field-head")?.append(load);
+  return element;
+}
+
+function examplePicture(/** @type {number} */ id, /** @type {number} */ at) {
+  const source = address(`api/v1/loras/${id}/examples/${at}/picture`).href;
+  const picture = h("img", { class: "example-picture", alt: `Picture of example ${at + 1}`, loading: "lazy", decoding: "async", src: source });
+  picture.addEventListener("error", () => picture.replaceWith(h("p", { class: "hint" }, "The picture could not be fetched.")));
+  return picture;
 }
 
 function example(/** @type {Example} */ one) {
   const facts = [one.sampler, one.steps && `${one.steps} steps`, one.cfg && `CFG ${one.cfg}`, one.size, one.seed !== null && one.seed !== undefined && `seed ${one.seed}`, one.checkpoint];
   const prompt = one.prompt ?? "";
-  const box = h("p", { class: "prompt", tabIndex: 0, title: "Click to show all of it" }, prompt);
-  const open = () => box.classList.toggle("whole");
-  box.addEventListener("click", () => getSelection()?.isCollapsed !== false && open());
-  box.addEventListener("keydown", (event) => event.key === "Enter" && open());
   const negative = one.negative_prompt;
   return h(
     "article",
     { class: "example" },
-    box,
+    prompt && promptText(prompt),
     negative && h("p", { class: "negative" }, h("span", null, "Negative "), negative),
     h("p", { class: "hint" }, facts.filter(Boolean).join(" · ")),
     h(
       "div",
       { class: "example-actions" },
-      bridge.host && h("button", { class: "small-button", type: "button", onclick: () => useWords(prompt) }, icon("plus"), "Add to prompt"),
+      bridge.host && prompt && h("button", { class: "small-button", type: "button", onclick: () => useWords(prompt) }, icon("plus"), "Add to prompt"),
       bridge.host && negative && h("button", { class: "small-button", type: "button", onclick: () => bridge.negative(negative) }, icon("plus"), "Add negative"),
-      h("button", { class: "small-button", type: "button", onclick: () => void copy(prompt, "the prompt") }, icon("copy"), "Copy"),
+      prompt && h("button", { class: "small-button", type: "button", onclick: () => void copy(prompt, "the prompt") }, icon("copy"), "Copy"),
       negative && h("button", { class: "small-button", type: "button", onclick: () => void copy(negative, "the negative prompt") }, icon("copy"), "Copy negative"),
       outside(one.url, "Open"),
     ),
   );
+}
+
+/** A prompt, cut after some lines until it is clicked. */
+function promptText(/** @type {string} */ prompt) {
+  const box = h("p", { class: "prompt", tabIndex: 0, title: "Click to show all of it" }, prompt);
+  const open = () => box.classList.toggle("whole");
+  box.addEventListener("click", () => getSelection()?.isCollapsed !== false && open());
+  box.addEventListener("keydown", (event) => event.key === "Enter" && open());
+  return box;
 }
 
 /** A link away from this machine; only for addresses that a browser should open. */
@@ -133,53 +154,27 @@ export function outside(/** @type {string|null|undefined} */ url, /** @type {str
   return h("a", { class: "outside", href: url, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer" }, text, icon("external"));
 }
 
-export function files(/** @type {Detail} */ detail) {
-  return section(
-    "File",
-    h("div", { class: "path" }, h("code", null, detail.path), copyButton(detail.path, "the path")),
-    h(
-      "dl",
-      { class: "facts" },
-      h("dt", null, "Size"),
-      h("dd", null, bytes(detail.size), " ", h("span", { class: "hint" }, `${count(detail.size)} bytes`)),
-      h("dt", null, "Modified"),
-      h("dd", null, when(detail.modified)),
-      h("dt", null, "Added"),
-      h("dd", null, when(detail.added)),
-      detail.side_files.length > 0 && h("dt", null, "Beside it"),
-      detail.side_files.length > 0 && h("dd", null, ...detail.side_files.map((name) => h("div", { class: "file" }, name))),
-    ),
-    ...(detail.warnings ?? []).map((text) => h("p", { class: "file-warning" }, icon("warn"), text)),
-  );
-}
-
-export function hashes(/** @type {Detail} */ detail) {
-  const names = /** @type {Record<string, string>} */ ({ sha256: "SHA256", autov1: "AutoV1", autov2: "AutoV2", autov3: "AutoV3" });
-  const rows = Object.entries(names).flatMap(([key, name]) => {
-    const value = detail.hashes[key];
-    const known = value ? [h("code", null, value), copyButton(value, name)] : [h("span", { class: "hint" }, detail.hashing_pending ? "pending" : "none")];
-    return [h("dt", null, name), h("dd", { class: "hash" }, ...known)];
-  });
-  return section("Hashes", h("dl", { class: "facts" }, ...rows));
-}
-
-export function history(/** @type {{items: import("../types.js").Generation[], total: number}} */ { items, total }) {
+/**
+ * The last image batches made with it.
+ * @param {{items: import("../types.js").Generation[], total: number}} past
+ * @param {(generation: number, image: number) => void} preview makes one of its pictures the preview
+ */
+export function history({ items, total }, preview) {
   if (!items.length) return null;
-  const rows = items.slice(0, 5).map((one) =>
-    h("article", { class: "example" }, h("p", { class: "prompt" }, one.prompt), h("p", { class: "hint" }, [when(one.created), one.checkpoint].filter(Boolean).join(" · "))),
-  );
-  return section(`Used in ${plural(Math.max(total ?? 0, items.length), "image batch", "image batches")}`, ...rows);
-}
-
-/** Everything the header says, folded away. */
-export function metadata(/** @type {Detail} */ detail) {
-  const keys = Object.keys(detail.metadata);
-  if (!keys.length) return null;
-  const fold = h("details", { class: "raw" }, h("summary", null, "Raw metadata", h("span", { class: "number" }, count(keys.length))));
-  fold.addEventListener("toggle", () => {
-    if (!fold.open || fold.querySelector("pre")) return;
-    const text = JSON.stringify(detail.metadata, null, 2);
-    fold.append(h("div", { class: "raw-head" }, copyButton(text, "the metadata")), h("pre", { tabIndex: 0 }, text));
+  const rows = items.slice(0, 5).map((one) => {
+    const pictures = one.images?.length ?? 0;
+    const use = h("button", { class: "small-button", type: "button", "aria-haspopup": pictures > 1 ? "menu" : undefined }, icon("image"), pictures > 1 ? "Use a picture as preview" : "Use as preview");
+    use.addEventListener("click", () => {
+      if (pictures === 1) return preview(one.id, 0);
+      return openMenu(use, "Pictures", (one.images ?? []).map((path, at) => ({ label: path.split(/[\\/]/).pop() || `Picture ${at + 1}`, icon: "image", run: () => preview(one.id, at) })));
+    });
+    return h(
+      "article",
+      { class: "example" },
+      promptText(one.prompt),
+      h("p", { class: "hint" }, [when(one.created), one.checkpoint, one.seed !== null && one.seed !== undefined && `seed ${one.seed}`].filter(Boolean).join(" · ")),
+      pictures > 0 && h("div", { class: "example-actions" }, use),
+    );
   });
-  return h("section", { class: "field", "aria-label": "Raw metadata" }, fold);
+  return section(`Used in ${plural(Math.max(total ?? 0, items.length), "image batch", "image batches")}`, ...rows);
 }
