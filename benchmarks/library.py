@@ -200,7 +200,7 @@ def hashing(loras: Path) -> None:
         hash_file(path)
     ours = time.perf_counter() - begin
     say(f"sha256sum, {size / 1e6:.0f} MB on one core", size / theirs / 1e6, "MB/s")
-    say("SHA256 and body hash in one pass, on one core", size / ours / 1e6, "MB/s")
+    say("all our hashes in one pass, on one core", size / ours / 1e6, "MB/s")
     say("  its speed as a share of sha256sum's", theirs / ours * 100, "%")
 
 

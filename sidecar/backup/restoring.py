@@ -125,7 +125,7 @@ def _fill(path: Path, folder: Path, told: Told) -> Manifest:
         names = [member.name for member in manifest.members]
         for name in sorted(names, key=lambda name: name == DATABASE):  # with the database it is complete
             os.replace(work / name, folder / name)
-        fsync_folders([folder])
+        fsync_folders([str(folder)])
     finally:
         shutil.rmtree(work)
     return manifest

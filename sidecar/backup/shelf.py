@@ -98,7 +98,7 @@ def make_backup(
             backup_id = _free_id(data, reason)
             path = _path(data, backup_id)
             os.replace(packed, path)
-            fsync_folders([path.parent])
+            fsync_folders([str(path.parent)])
             _note_verified(data, backup_id)
     except (OSError, sqlite3.Error) as error:
         why = error.strerror or error if isinstance(error, OSError) else error

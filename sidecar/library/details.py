@@ -53,6 +53,8 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
             "autov2": row["sha256"] and row["sha256"][:10],
             "autov3": row["body_hash"] and row["body_hash"][:12],
             "claimed_autov3": row["claimed_autov3"] and row["claimed_autov3"][:12],
+            "blake3": row["blake3"],
+            "crc32": row["crc32"],
         },
         "hashing_pending": row["hash_state"] == "pending",
         "base_model_reason": row["base_model_reason"],
@@ -93,7 +95,7 @@ def clean_html(text: str) -> str:
 
 def _row(reader: sqlite3.Connection, lora_id: int) -> sqlite3.Row:
     row: sqlite3.Row | None = reader.execute(
-        f"""SELECT {ITEM_COLUMNS}, r.path AS root, l.alias, l.sha256, l.autov1, l.body_hash, l.claimed_autov3,
+        f"""SELECT {ITEM_COLUMNS}, r.path AS root, l.alias, l.sha256, l.autov1, l.body_hash, l.claimed_autov3, l.blake3, l.crc32,
                    l.hash_state, l.base_model_reason, l.state_reason, l.root_id,
                    coalesce(i.notes, t.notes) AS notes, t.description, t.facts, t.training_tags, t.examples,
                    i.title AS user_title, i.weight AS user_weight, i.trigger_words AS user_trigger_words,

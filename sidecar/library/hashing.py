@@ -1,7 +1,9 @@
-"""SHA256 and body hash of every file in one pass, in the background, on all cores but one.
+"""All hashes of every file in one pass, in the background, on all cores but one.
 
-SHA256: whole file. Body hash: sha256 of the bytes after the header (kohya's sshs_model_hash; AutoV3 is its first 12
-hex digits). AutoV1: sha256 of 64 KiB at 0x100000, 8 hex digits. Sources: A1111 modules/hashes.py, kohya train_util.py.
+SHA256, BLAKE3 and CRC32: whole file. Body hash: sha256 of the bytes after the header (kohya's sshs_model_hash). AutoV1:
+sha256 of 64 KiB at 0x100000, 8 hex digits; nobody gives one to files under 2 MiB. AutoV2 and AutoV3 are not stored, being
+the first 10 digits of SHA256 and the first 12 of the body hash. Sources: A1111 modules/hashes.py, kohya train_util.py,
+Civitai's ModelFile.hashes.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ import sqlite3
 import struct
 import threading
 import time
+import zlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import NamedTuple
+
+from blake3 import blake3
 
 from sidecar.database import Database
 from sidecar.errors import SidecarError
@@ -26,17 +31,19 @@ from sidecar.library.header import MAX_HEADER
 log = logging.getLogger("lora-manager.hashing")
 
 CHUNK = 4 * 1024 * 1024
-AUTOV1_START, AUTOV1_SIZE = 0x100000, 0x10000
+AUTOV1_START, AUTOV1_SIZE, AUTOV1_SMALLEST = 0x100000, 0x10000, 2 * 1024 * 1024
 EVENT_SECONDS = 1.0
 WRITE_SECONDS = 0.5
 
 
 class Hashes(NamedTuple):
-    """All hex, lower case. `autov1` is None for files that end before its window."""
+    """All hex, lower case (Civitai writes upper case). `autov1` is None for files under 2 MiB."""
 
     sha256: str
     body: str
     autov1: str | None
+    blake3: str
+    crc32: str
 
 
 class Job(NamedTuple):
@@ -58,7 +65,8 @@ def hash_file(path: str, stopped: threading.Event | None = None) -> Hashes:
         OSError: the file cannot be read.
         InterruptedError: `stopped` was set.
     """
-    whole, body, window = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+    whole, body, window, blake = hashlib.sha256(), hashlib.sha256(), hashlib.sha256(), blake3()
+    crc = 0
     buffer = memoryview(bytearray(CHUNK))
     position = 0
     with open(path, "rb", buffering=0) as file:
@@ -69,13 +77,20 @@ def hash_file(path: str, stopped: threading.Event | None = None) -> Hashes:
                 raise InterruptedError(path)
             chunk = buffer[:count]
             whole.update(chunk)
+            blake.update(chunk)
+            crc = zlib.crc32(chunk, crc)
             if position + count > start:
                 body.update(chunk[max(0, start - position) :])
             if position < AUTOV1_START + AUTOV1_SIZE and position + count > AUTOV1_START:
                 window.update(chunk[max(0, AUTOV1_START - position) : AUTOV1_START + AUTOV1_SIZE - position])
             position += count
-    long_enough = position >= AUTOV1_START + AUTOV1_SIZE
-    return Hashes(whole.hexdigest(), body.hexdigest(), window.hexdigest()[:8] if long_enough else None)
+    return Hashes(
+        sha256=whole.hexdigest(),
+        body=body.hexdigest(),
+        autov1=window.hexdigest()[:8] if position >= AUTOV1_SMALLEST else None,
+        blake3=blake.hexdigest(),
+        crc32=f"{crc:08x}",
+    )
 
 
 def _body_start(prefix: bytes, size: int) -> int:
@@ -239,9 +254,9 @@ def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | 
             )
             continue
         changed = connection.execute(
-            """UPDATE loras SET sha256 = ?, body_hash = ?, autov1 = ?, hash_state = 'done'
+            """UPDATE loras SET sha256 = ?, body_hash = ?, autov1 = ?, blake3 = ?, crc32 = ?, hash_state = 'done'
                WHERE id = ? AND size = ? AND mtime_ns = ?""",
-            (hashes.sha256, hashes.body, hashes.autov1, job.lora_id, job.size, job.mtime_ns),
+            (*hashes, job.lora_id, job.size, job.mtime_ns),
         ).rowcount
         if changed:
             identities.settle(connection, job.lora_id, hashes.body)

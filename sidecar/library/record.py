@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,6 +15,7 @@ from sidecar.library.sources import FileJob, as_string, as_strings, choose, read
 from sidecar.library.weights.network import network_type
 
 EMBEDDED_PREVIEW = "@header"
+_HASH = re.compile("[0-9a-f]{12,64}")
 
 
 class Record(NamedTuple):
@@ -63,7 +65,7 @@ def read_lora(job: FileJob) -> Record:
         preview_file=preview[0] if preview else None,
         preview_kind=preview[1] if preview else None,
         preview_stamp=f"{job.side_stamp & 0xFFFFFFFF:08x}" if preview else None,
-        claimed_autov3=as_string(meta.get("sshs_model_hash")),
+        claimed_autov3=_claimed_hash(meta),
         network=network_type(sources.header),
     )
 
@@ -107,6 +109,15 @@ def _base_model(header: Header, civitai: dict[str, Any], manager: dict[str, Any]
         if stated not in (base_model.UNKNOWN, "Unknown"):
             return stated, f"{where} says {content[key]!r}."
     return base_model.detect(header)
+
+
+def _claimed_hash(meta: dict[str, str]) -> str | None:
+    """The body hash that the header claims: kohya's sshs_model_hash, else the model spec's (with "0x" in front)."""
+    for key in ("sshs_model_hash", "modelspec.hash_sha256"):
+        claimed = meta.get(key, "").strip().lower().removeprefix("0x")
+        if _HASH.fullmatch(claimed):
+            return claimed
+    return None
 
 
 def _embedded_preview(meta: dict[str, str]) -> tuple[str, str] | None:
