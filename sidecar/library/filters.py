@@ -94,8 +94,8 @@ def build_where(database: Database, narrowed: Filter) -> Where:
         _add_condition(where, tagged(tag))
     _add_folders(reader, where, narrowed.folders)
     if narrowed.collection is not None:
-        words = Words(database)
-        _add_condition(where, in_collection(Context(reader, words.match), narrowed.collection))
+        context = _context(database, Words(database))
+        _add_condition(where, in_collection(context, narrowed.collection))
     if narrowed.base_models:
         _add(where, f"l.base_model IN ({_marks(narrowed.base_models)})", *narrowed.base_models)
     for tag in narrowed.not_tags:
@@ -117,6 +117,15 @@ def build_where(database: Database, narrowed: Filter) -> Where:
     return where
 
 
+def _context(database: Database, words: Words) -> Context:
+    def duplicates() -> set[int]:
+        from sidecar.library.weights.duplicates import duplicate_ids  # it lists LoRAs itself
+
+        return duplicate_ids(database)
+
+    return Context(database.reader(), words.match, duplicates)
+
+
 def _any_hidden(reader: sqlite3.Connection) -> bool:
     return reader.execute("SELECT 1 FROM loras WHERE hidden LIMIT 1").fetchone() is not None
 
@@ -135,7 +144,7 @@ def _add_query(database: Database, where: Where, typed: str) -> bool:
     if where.text:
         where.sets.append("SELECT rowid FROM search WHERE search MATCH ?")
         where.set_values.append(where.text.match)
-    context = Context(database.reader(), words.match)
+    context = _context(database, words)
     for part in query.parts:
         if part not in plain:
             _add_condition(where, build_condition(context, part))

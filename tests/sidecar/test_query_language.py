@@ -135,6 +135,16 @@ def test_any_hash_finds_its_file(find: Find, scan: Callable[[], None], state: An
     assert find(f"hash:{hashes['sha256'].upper()[:12]}") == ["plain"]
 
 
+def test_copies_are_found_as_duplicates(find: Find, loras: Path, scan: Callable[[], None], state: Any) -> None:
+    (loras / "copy.safetensors").write_bytes((loras / "plain.safetensors").read_bytes())
+    scan()
+    state.library.hasher.start()
+    deadline = time.monotonic() + 20
+    while state.library.hasher.status()["pending"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert find("is:duplicate") == ["copy", "plain"]
+
+
 def test_hidden_loras_are_found_only_when_asked_for(find: Find, api: TestClient) -> None:
     lora_id = api.get("loras", params={"q": "plain"}).json()["items"][0]["id"]
     api.patch(f"loras/{lora_id}", json={"hidden": True})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import orjson
 
 from sidecar.library.find import values
 from sidecar.library.find.parse import BadQuery, Node, Not, Some, Term, parse_query
@@ -35,10 +37,12 @@ def of_ids(statement: str, *bound: Any) -> Condition:
 
 @dataclass
 class Context:
-    """What conditions are built for: a reader, how plain words become full text, and the collections entered so far."""
+    """What conditions are built for: a reader, how plain words become full text, which LoRAs are duplicates, and the
+    collections entered so far."""
 
     reader: sqlite3.Connection
     match_words: Callable[[Term], str | None]
+    duplicates: Callable[[], Iterable[int]]
     entered: frozenset[int] = field(default_factory=frozenset)
 
 
@@ -156,7 +160,7 @@ def in_collection(context: Context, collection: int) -> Condition:
                WHERE c.collection_id = ?""",
             collection,
         )
-    inner = Context(context.reader, context.match_words, context.entered | {collection})
+    inner = replace(context, entered=context.entered | {collection})
     try:
         return build_condition(inner, parse_query(row["query"]))
     except BadQuery:
@@ -164,6 +168,8 @@ def in_collection(context: Context, collection: int) -> Condition:
 
 
 def _is(context: Context, term: Term) -> Condition:
+    if term.text.lower() == "duplicate":
+        return of_ids("SELECT value FROM json_each(?)", orjson.dumps(list(context.duplicates())).decode())
     return _choice(term, _IS)
 
 
@@ -173,27 +179,26 @@ def _has(context: Context, term: Term) -> Condition:
 
 def choices_of(name: str) -> tuple[str, ...]:
     """The values that `is:` and `has:` take."""
-    return tuple(_IS if name == "is" else _HAS)
+    return (*_IS, "duplicate") if name == "is" else tuple(_HAS)
 
 
 def _choice(term: Term, choices: dict[str, str]) -> Condition:
     sql = choices.get(term.text.lower())
     if sql is None:
-        raise BadQuery(f"{term.field}: takes {', '.join(choices)}.", term.value_start, term.end)
+        raise BadQuery(
+            f"{term.field}: takes {', '.join(choices_of(str(term.field)))}.", term.value_start, term.end
+        )
     ids = sql.removeprefix("ids ")
     return of_ids(ids) if ids != sql else Condition(f"({sql})")
 
 
 _IDENTITY = "(SELECT {0} FROM identities i WHERE i.id = l.identity_id)"
-_SAME_BODY = """ids SELECT id FROM loras WHERE body_hash IN (
-    SELECT body_hash FROM loras WHERE body_hash IS NOT NULL GROUP BY body_hash HAVING count(*) > 1)"""
 _IS = {
     "favorite": "l.favorite",
     "hidden": "l.hidden",
     "missing": "NOT l.present",
     "broken": "l.state IN ('broken', 'unreadable')",
     "legacy": "l.state = 'legacy'",
-    "duplicate": _SAME_BODY,
     "new": f"l.added > strftime('%s', 'now') - {NEW_SECONDS}",
     "used": "l.used > 0",
     "shadowed": "ids SELECT id FROM loras WHERE stem IN (SELECT stem FROM loras WHERE present GROUP BY stem HAVING count(*) > 1)",
