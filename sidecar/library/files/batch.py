@@ -136,10 +136,17 @@ class Batch:
                 raise
         for one in done:
             disk.remove_empty(one.operation.change.get("emptied", ()))
-            self.outcome.items.extend(one.items)
+            self.outcome.items.extend(self._with_ids(one))
             self._places.update(one.places)
             self._changed += len(one.items)
         return done
+
+    def _with_ids(self, done: Planned) -> list[Item]:
+        """Its items with the ids as they are now: what was restored may have a new one."""
+        if done.operation.kind != "restore":
+            return done.items
+        ids = journal.loras_of(self._state.database, done.operation.id)
+        return [item._replace(id=lora_id) for item, lora_id in zip(done.items, ids)]
 
     def _do(self, operation: Operation, dropped: list[Operation]) -> str | None:
         """Do one operation's steps; returns why it could not be done, or None."""

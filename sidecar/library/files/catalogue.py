@@ -60,6 +60,17 @@ def _move_row(connection: sqlite3.Connection, lora_id: int, change: dict[str, An
         index_search(connection, [lora_id])
 
 
+def forget_sources(connection: sqlite3.Connection, loras: Sequence[int], change: dict[str, Any]) -> None:
+    """Forget rows that a scan made of files which stayed behind when they were copied to another device."""
+    for lora_id in loras:
+        rows = connection.execute(
+            """SELECT o.id FROM loras o JOIN loras l ON l.id = ? AND o.extension = l.extension AND o.id != l.id
+               WHERE o.root_id = ? AND o.folder = ? AND o.stem = ?""",
+            (lora_id, *change["from"]),
+        )
+        forget(connection, [row["id"] for row in rows.fetchall()])
+
+
 def _make_room(
     connection: sqlite3.Connection, lora_id: int, root_id: int, folder: str, stem: str, extension: str
 ) -> None:
@@ -88,7 +99,7 @@ def _trash_row(connection: sqlite3.Connection, operation: int, lora_id: int, tra
     if row is None:
         return
     texts = connection.execute("SELECT * FROM lora_texts WHERE lora_id = ?", (lora_id,)).fetchone()
-    kept = {"row": dict(row), "texts": dict(texts) if texts else None, "shared": trash["shared"]}
+    kept: dict[str, Any] = {"row": dict(row), "texts": dict(texts) if texts else None}
     # The scan may have seen the files gone before they were noted as deleted.
     kept["row"]["present"] = int(
         any(file["name"] == row["stem"] + row["extension"] for file in trash["files"])

@@ -119,7 +119,7 @@ def link_destination(link: str) -> str:
 
 def _verify(source: str, target: str, sha256: str | None) -> None:
     if os.path.getsize(target) != os.path.getsize(source):
-        raise DamagedCopy(errno.EIO, "the copy has another size than its source", target)
+        raise DamagedCopy(errno.EIO, "The copy has another size than its source", target)
     if sha256 is None:
         return
     digest = hashlib.sha256()
@@ -127,7 +127,7 @@ def _verify(source: str, target: str, sha256: str | None) -> None:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     if digest.hexdigest() != sha256:
-        raise DamagedCopy(errno.EIO, "the copy does not read back as its source was known", target)
+        raise DamagedCopy(errno.EIO, "The copy does not read back as its source was known", target)
 
 
 def _remove_if_there(path: str) -> None:
@@ -223,6 +223,8 @@ def missing_folders(folder: str) -> list[str]:
 
 def reason_of(error: OSError, needed: int = 0) -> str:
     """An error of the disk in words that say what to do; `needed` is how many bytes there was still to write."""
+    if isinstance(error, DamagedCopy):
+        return f"{error.strerror}; its drive or the other one may be failing. Nothing was lost."
     source, target = str(error.filename or ""), str(error.filename2 or error.filename or "")
     name = f"{os.path.basename(source)}: " if source else ""
     if getattr(error, "winerror", None) in (32, 33):

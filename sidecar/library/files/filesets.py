@@ -202,19 +202,25 @@ class Listings:
 
 
 def refuse_taken(
-    listing: Listing, stem: str, models: Sequence[str], side_files: Sequence[str], leaving: Sequence[str] = ()
+    listing: Listing,
+    stem: str,
+    models: Sequence[str],
+    side_files: Sequence[str],
+    leaving: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> None:
     """Refuse to put a LoRA's files beside what lies in a folder.
 
     Args:
         models, side_files: the names they will have there.
         leaving: the names they have now, if it is the same folder.
+        beside: models of the stem that it shared its side files with before.
 
     Raises:
         Conflict: a name is taken or too long, or files would be taken for those of another LoRA.
     """
     others = listing.models_of(stem).difference(leaving)
-    if others:
+    if not others <= set(beside):
         raise Conflict(f"{min(others)} is there already; choose another name or folder.")
     own = {name.casefold() for name in leaving} if leaving and listing.folds else set()
     for name in (*models, *side_files):
@@ -228,7 +234,8 @@ def refuse_taken(
             raise Conflict(
                 f"{name} would be taken there for a file of {owner}; choose another name or folder."
             )
-    listing.refuse_strays(stem, leaving)
+    if not others:
+        listing.refuse_strays(stem, leaving)
 
 
 def side_stamp(directory: str, names: Iterable[str], as_names: Iterable[str] | None = None) -> int:

@@ -102,6 +102,17 @@ def settle(database: Database, done: Iterable[Operation], dropped: Iterable[Oper
     database.write(work, durable=True)
 
 
+def settle_leftover(database: Database, operation: Operation) -> None:
+    """Note that the sources of a move to another device are removed at last, and forget what a scan saw in them."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        if operation.kind == "move":
+            catalogue.forget_sources(connection, operation.loras, operation.change)
+        connection.execute("UPDATE file_operations SET state = ? WHERE id = ?", (DONE, operation.id))
+
+    database.write(work)
+
+
 def set_state(database: Database, operations: Iterable[int], state: str) -> None:
     """Change nothing but the state of operations."""
     rows = [(state, number) for number in operations]
@@ -159,6 +170,13 @@ def read_operations(database: Database, where: str, *values: Any) -> list[Operat
         )
         for row in rows
     ]
+
+
+def loras_of(database: Database, operation: int) -> list[int]:
+    """The ids that an operation's LoRAs have after it."""
+    row = database.reader().execute("SELECT loras FROM file_operations WHERE id = ?", (operation,)).fetchone()
+    ids: list[int] = orjson.loads(row["loras"])
+    return ids
 
 
 def _json(value: Any) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from sidecar.database import Database
 from sidecar.errors import BadRequest
@@ -72,14 +71,14 @@ def find_folder(database: Database, folder: str) -> tuple[Root, str]:
 def folder_problem(root: str, relative: str) -> str | None:
     """Why LoRAs cannot lie in the folder `relative` ("" or with `/`) of a root, or None. An odd name that is there
     already may stay; a new folder needs a name that every disk takes."""
-    path = Path(root)
+    path = root
     for part in relative.split("/") if relative else ():
         if part in ("", ".", "..") or os.path.isabs(part):
             return "the path may not leave its LoRA folder or have empty parts."
         if part in SKIPPED:
             return f"{part} is not a folder for LoRAs."
-        path = path / part
-        if ("\\" in part or "\0" in part) or not path.is_dir():
+        path = os.path.join(path, part)
+        if "\\" in part or "\0" in part or not os.path.isdir(path):
             problem = name_problem(part)
             if problem:
                 return problem

@@ -35,17 +35,19 @@ def plan_move(
     loras: Sequence[Lora],
     spot: Spot,
     emptied: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> Planned:
     """Move LoRAs of one stem (files `a.safetensors` and `a.pt` may share their side files) to a spot, side files and all.
 
     Side files that a LoRA shares with another one which stays are copied. Folders in `emptied` are removed afterwards
-    if nothing is left in them.
+    if nothing is left in them. Going back, it may lie `beside` the models that it shared its stem with.
 
     Raises:
         Conflict: with the reason.
     """
     first = loras[0]
     _refuse_out_of_reach(loras)
+    _refuse_root(spot.root)
     source, target = listings.of(first.directory), listings.of(spot.directory)
     models = [lora.file for lora in loras]
     for name in models:
@@ -61,6 +63,7 @@ def plan_move(
         [new_names[name] for name in models],
         [new_names[name] for name in side_files],
         leaving=list(new_names) if same_folder and not shared else models if same_folder else (),
+        beside=beside,
     )
     _refuse_forgotten_words(reader, loras, spot)
     steps = [
@@ -83,6 +86,7 @@ def plan_move(
         "names": {name: new_names[name] for name in side_files},
         "sha256": _known_hashes(loras, steps),
         "emptied": list(emptied),
+        "beside": sorted(shared),
         **_made(spot.directory),
     }
     items = [Item(lora.id, lora.shown, spot.shown(lora.extension), DONE) for lora in loras]
@@ -101,11 +105,9 @@ def plan_delete(listings: Listings, lora: Lora) -> Planned:
     _refuse_out_of_reach([lora])
     listing = listings.of(lora.directory)
     names = [lora.file] if lora.file in listing else []
-    shared = bool(listing.models_of(lora.stem).difference(names))
-    if not shared:
+    if not listing.models_of(lora.stem).difference(names):
         names = [*listing.side_files_of(lora.stem), *names]
     trash, steps = plan_trash(listing, lora, names)
-    trash["shared"] = shared
     for name in names:
         listing.remove(name)
     change = {
@@ -184,23 +186,18 @@ def plan_side_files(
     return Planned(Operation("files", [lora.id], steps, change), [item], [(lora.root_id, lora.folder)])
 
 
-def plan_restore(listings: Listings, trashed: sqlite3.Row, spot: Spot) -> Planned:
+def plan_restore(reader: sqlite3.Connection, listings: Listings, trashed: sqlite3.Row, spot: Spot) -> Planned:
     """Bring a LoRA back out of the trash. `trashed` is a row of `trash` with `root` (path) and `label` of its root.
 
     Raises:
         Conflict: with the reason.
     """
     _refuse_root(trashed["root"])
-    kept = orjson.loads(trashed["lora"])
     folder, files = _stored_files(listings, trashed)
     target = listings.of(spot.directory)
     names = {name: spot.stem + name[len(trashed["stem"]) :] for name in files}
     model = trashed["stem"] + trashed["extension"]
-    if (
-        kept["shared"] and spot.stem == trashed["stem"]
-    ):  # its side files stayed with the other one of its stem
-        _refuse_any(target, names.values())
-    elif model in files:
+    if model in files and not _shared_its_stem(reader, target, trashed, spot):
         side_files = [new for name, new in names.items() if name != model]
         refuse_taken(target, spot.stem, [names[model]], side_files)
     else:
@@ -219,6 +216,19 @@ def plan_restore(listings: Listings, trashed: sqlite3.Row, spot: Spot) -> Planne
     item = Item(trashed["lora_id"], f"{TRASH}/{model}", shown, DONE)
     operation = Operation("restore", [trashed["lora_id"]], steps, change)
     return Planned(operation, [item], [(spot.root_id, spot.folder)])
+
+
+def _shared_its_stem(reader: sqlite3.Connection, target: Listing, trashed: sqlite3.Row, spot: Spot) -> bool:
+    """Whether the other models of its stem that are there now were so before it was deleted."""
+    place = (trashed["root_id"], trashed["folder"], trashed["stem"])
+    rows = reader.execute(
+        """SELECT stem || extension AS name FROM loras WHERE root_id = ? AND folder = ? AND stem = ? AND added <= ?
+           UNION SELECT stem || extension FROM trash WHERE root_id = ? AND folder = ? AND stem = ? AND kind = 'lora'""",
+        (*place, trashed["deleted"], *place),
+    )
+    before = {row["name"] for row in rows} if spot.stem == trashed["stem"] else set()
+    others = target.models_of(spot.stem)
+    return bool(others) and others <= before
 
 
 def plan_swap_back(

@@ -51,8 +51,8 @@ def _recover(database: Database, on_moved: Callable[[], None]) -> int:
         try:
             if operation.state == LEFTOVER:
                 _remove_leftovers(operation)
-                operation.state = journal.DONE
-                journal.set_state(database, [operation.id], journal.DONE)
+                on_moved()
+                journal.settle_leftover(database, operation)
             elif _settle_on_disk(operation):
                 done.append(operation)
             else:

@@ -172,7 +172,7 @@ def plan_back(
         spot = Spot(
             trashed["root_id"], trashed["root"], trashed["label"], trashed["folder"], name or trashed["stem"]
         )
-        return plan_restore(listings, trashed, spot)
+        return plan_restore(database.reader(), listings, trashed, spot)
     found = read_loras(database.reader(), [trashed["lora_id"]])
     if not found:
         raise Conflict(f"Its LoRA {trashed['stem']} is no longer in the library.")
@@ -184,6 +184,19 @@ def entries_of(database: Database, operation: int) -> list[sqlite3.Row]:
     return (
         database.reader()
         .execute(f"{_ENTRIES} WHERE t.operation_id = ? AND t.state != ?", (operation, PURGING))
+        .fetchall()
+    )
+
+
+def entries_from(database: Database, lora_id: int, place: dict[str, Any]) -> list[sqlite3.Row]:
+    """A LoRA that another operation has put into the trash, from the same place."""
+    return (
+        database.reader()
+        .execute(
+            f"""{_ENTRIES} WHERE t.kind = 'lora' AND t.state != ? AND t.lora_id = ? AND t.root_id = ? AND t.folder = ?
+                AND t.stem = ? AND t.extension = ? ORDER BY t.id DESC LIMIT 1""",
+            (PURGING, lora_id, place["root_id"], place["folder"], place["stem"], place["extension"]),
+        )
         .fetchall()
     )
 

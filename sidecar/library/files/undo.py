@@ -10,7 +10,7 @@ from sidecar.library.files.batch import CHUNK, FAILED, Batch, Item, Planned
 from sidecar.library.files.filesets import Listings, Lora, Spot, read_loras
 from sidecar.library.files.journal import COPY, LOCK, Operation
 from sidecar.library.files.plans import plan_delete, plan_move, plan_swap_back
-from sidecar.library.files.trash import entries_of, plan_back
+from sidecar.library.files.trash import entries_from, entries_of, plan_back
 from sidecar.library.organise import actions
 from sidecar.library.organise.undo import undo_edits
 from sidecar.state import State
@@ -86,15 +86,17 @@ def _plan_undo(state: State, listings: Listings, operation: Operation) -> Planne
         Conflict: it cannot be taken back as things are now.
     """
     if operation.kind == "delete":
-        entries = entries_of(state.database, operation.id)
+        entries = entries_of(state.database, operation.id) or entries_from(
+            state.database, operation.loras[0], operation.change
+        )
         if not entries:
             raise Conflict("It is no longer in the trash.")
         return plan_back(state.database, listings, entries[0])
     loras = _loras(state, operation)
     if operation.kind == "move":
         spot = _spot(state, operation.change["from"])
-        emptied = operation.change["made"][::-1]
-        return plan_move(state.database.reader(), listings, loras, spot, emptied=emptied)
+        emptied, beside = operation.change["made"][::-1], operation.change["beside"]
+        return plan_move(state.database.reader(), listings, loras, spot, emptied=emptied, beside=beside)
     if operation.kind == "restore":
         return plan_delete(listings, loras[0])
     lora, change = loras[0], operation.change
