@@ -1,9 +1,10 @@
-// What the user does with a LoRA, wherever it is clicked: into the prompt or the clipboard, favourite.
+// What the user does with a LoRA, wherever it is clicked: into the prompt or the clipboard, marks on it.
 import { ApiError, editLora } from "./api.js";
 import { bridge } from "./bridge.js";
-import { tagOf } from "./format.js";
+import { tagOf, titleOf } from "./format.js";
 import { library } from "./library.js";
 import { toast } from "./toast.js";
+import { offerUndo, remember } from "./undo.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 
@@ -68,19 +69,33 @@ function copyWithSelection(/** @type {string} */ text) {
   if (!done) throw new Error("copying was refused");
 }
 
-/** Turn the star on or off at once; back again, with a note, if the sidecar refuses. */
-export async function toggleFavorite(/** @type {Lora} */ lora) {
-  const favorite = !lora.favorite;
-  library.patch(lora.id, { favorite });
-  library.emit("edited", { id: lora.id, favorite });
+/**
+ * Change one LoRA from its card: shown at once, taken back when the sidecar refuses. Ctrl+Z undoes it.
+ * @param {Lora} lora
+ * @param {Partial<Lora>} change
+ * @param {string} text what was done
+ * @param {{tell?: boolean}} [options] tell: say it with an Undo, as the card itself does not show it
+ */
+export async function changeOne(lora, change, text, { tell = false } = {}) {
+  const before = Object.fromEntries(Object.keys(change).map((name) => [name, Reflect.get(lora, name)]));
+  library.patch(lora.id, change);
+  library.emit("edited", { id: lora.id, favorite: lora.favorite });
   try {
-    const saved = await editLora(lora.id, { favorite });
+    const saved = await editLora(lora.id, change);
     library.patch(lora.id, saved);
+    if (tell) offerUndo(saved, text);
+    else remember(saved.action, text);
     void library.loadFacets();
+    return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    library.patch(lora.id, { favorite: !favorite });
-    library.emit("edited", { id: lora.id, favorite: !favorite });
-    toast(`Not saved: ${error.message}`, { kind: "error", action: { label: "Retry", run: () => void toggleFavorite(lora) } });
+    library.patch(lora.id, before);
+    library.emit("edited", { id: lora.id, favorite: lora.favorite });
+    toast(`Not saved: ${error.message}`, { kind: "error", action: { label: "Retry", run: () => void changeOne(lora, change, text, { tell }) } });
+    return false;
   }
 }
+
+/** Turn the star on or off. */
+export const toggleFavorite = (/** @type {Lora} */ lora) =>
+  changeOne(lora, { favorite: !lora.favorite }, `${titleOf(lora)} ${lora.favorite ? "is no favourite any more" : "is a favourite"}`);

@@ -69,7 +69,7 @@ export const listLoras = (/** @type {URLSearchParams} */ query, /** @type {Abort
  */
 export const readLora = (id, signal) => request("GET", `loras/${id}`, signal ? { signal } : {});
 
-/** @returns {Promise<Detail>} */
+/** @returns {Promise<Detail & {action?: number|null}>} */
 export const editLora = (/** @type {number} */ id, /** @type {Record<string, unknown>} */ change) =>
   request("PATCH", `loras/${id}`, { body: change });
 

@@ -2,6 +2,7 @@
 import { runMainAction, toggleFavorite } from "./actions.js";
 import { readLora, ApiError } from "./api.js";
 import { bridge } from "./bridge.js";
+import { collections } from "./collections.js";
 import { find, h, throttle } from "./dom.js";
 import "./drawer.js";
 import { startEmpty } from "./empty.js";
@@ -11,12 +12,15 @@ import { icon } from "./icons.js";
 import { startKeys } from "./keys.js";
 import { library } from "./library.js";
 import { preferences } from "./preferences.js";
-import { startTasks, tasks } from "./tasks.js";
 import { startPages } from "./pages.js";
 import { query } from "./query.js";
-import { startSheet } from "./rail.js";
+import "./rail/rail.js";
+import { startSheet } from "./rail/sheet.js";
+import { startBar } from "./select/bar.js";
+import { startDrag } from "./select/drag.js";
 import { startSignIn, takeToken } from "./signin.js";
 import { refreshStatus, startStatus } from "./status.js";
+import { startTasks, tasks } from "./tasks.js";
 import { startTheme } from "./theme.js";
 import { startToolbar } from "./toolbar.js";
 import { undoing } from "./undo.js";
@@ -56,7 +60,7 @@ function connectEvents() {
   live.on("library.changed", throttle(() => void library.refresh(), 1000));
   live.on("reset", () => void library.refresh());
   live.on("polled", () => void library.refresh());
-  undoing.on("undone", () => void library.refresh());
+  undoing.on("undone", () => void library.reload({ keepPlace: true }));
   live.on("generation.recorded", () => query.open !== null && void drawer.reread(query.open));
   live.on("lora.edited", async ({ id }) => {
     if (query.open === id) return void drawer.reread(id);
@@ -75,6 +79,7 @@ async function begin() {
   if (library.error?.status === 401) return;
   void preferences.load();
   void tasks.load();
+  void collections.load();
   live.start();
   live.retry();
 }
@@ -91,6 +96,9 @@ startToolbar(grid);
 startPages();
 startTasks();
 preferences.start();
+collections.start();
+startBar();
+startDrag(grid);
 startEmpty();
 connectGrid();
 connectEvents();

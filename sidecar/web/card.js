@@ -3,16 +3,21 @@ import { mainAction } from "./actions.js";
 import { previewUrl } from "./api.js";
 import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
+import { LEVELS } from "./drawer/marks.js";
 import { still } from "./film.js";
 import { hue, initials, titleOf, weight } from "./format.js";
 import { icon } from "./icons.js";
+import { preferences } from "./preferences.js";
 import { query } from "./query.js";
+import { selection } from "./select/selection.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 
 /** @type {Record<string, string>} */
 export const STATE_NAMES = { broken: "Broken", unreadable: "Unreadable", missing: "Missing", legacy: "Legacy" };
 
+const LEVEL_NAMES = new Map(LEVELS);
+const canDrag = window.matchMedia("(hover: hover)");
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A file's name as text that may break after its underscores; what is copied stays the name. */
@@ -35,14 +40,19 @@ export class Card {
     this.reel = h("span", { class: "reel", title: "Video" }, icon("play"));
     this.state = h("span", { class: "state", hidden: true });
     this.marker = h("span", { class: "marker", hidden: true });
-    this.preview = h("div", { class: "preview" }, this.letters, this.image, this.reel, this.state, this.marker, this.action);
+    this.veil = h("span", { class: "veil", hidden: true });
+    this.check = h("span", { class: "check", "aria-hidden": "true" }, icon("check"));
+    const badges = h("div", { class: "badges" }, this.marker, this.state, this.reel);
+    this.preview = h("div", { class: "preview" }, this.letters, this.image, this.veil, badges, this.action);
     this.star = h("button", { class: "star", type: "button", tabIndex: -1, title: "Favourite (f)" }, icon("star"));
     this.title = h("div", { class: "title" });
     this.base = h("span", { class: "base" });
+    this.rating = h("span", { class: "stars", "aria-hidden": "true" });
+    this.stripe = h("span", { class: "stripe" });
     this.tags = h("div", { class: "tags" });
     this.info = h("button", { class: "info", type: "button", tabIndex: -1, title: "Details (i)" }, icon("info"));
-    this.caption = h("div", { class: "caption" }, this.title, h("div", { class: "sub" }, this.base), this.tags, this.info);
-    this.element = h("div", { class: "card", role: "gridcell", tabIndex: -1 }, this.preview, this.star, this.caption);
+    this.caption = h("div", { class: "caption" }, this.title, h("div", { class: "sub" }, this.base, this.rating), this.tags, this.info, this.stripe);
+    this.element = h("div", { class: "card", role: "gridcell", tabIndex: -1, draggable: canDrag.matches }, this.preview, this.star, this.check, this.caption);
     this.element.addEventListener("pointerenter", () => this.#play());
     this.element.addEventListener("pointerleave", () => this.#stop());
   }
@@ -59,10 +69,11 @@ export class Card {
     if (!lora) {
       this.lora = null;
       element.classList.add("loading");
-      element.classList.remove("held", "open");
+      element.classList.remove("held", "open", "selected", "veiled", "hidden-one");
       element.removeAttribute("data-id");
       element.setAttribute("aria-label", "Loading");
-      this.title.textContent = this.base.textContent = this.tags.textContent = this.letters.textContent = "";
+      this.title.textContent = this.base.textContent = this.tags.textContent = this.letters.textContent = this.rating.textContent = "";
+      this.stripe.className = "stripe";
       this.#clearPreview();
       return;
     }
@@ -82,12 +93,12 @@ export class Card {
     this.star.setAttribute("aria-pressed", String(lora.favorite));
     this.star.setAttribute("aria-label", lora.favorite ? `Remove ${title} from favourites` : `Add ${title} to favourites`);
     this.info.setAttribute("aria-label", `Details of ${title}`);
-    const problem = lora.state !== "ok";
-    this.state.hidden = !problem;
-    if (problem) {
-      this.state.className = `state ${lora.state}`;
-      this.state.replaceChildren(icon(lora.state === "missing" ? "gone" : "warn"), STATE_NAMES[lora.state] ?? lora.state);
-    }
+    this.rating.textContent = "★".repeat(lora.rating ?? 0);
+    this.rating.dataset["rating"] = String(lora.rating ?? "");
+    this.stripe.className = lora.label ? `stripe swatch ${lora.label}` : "stripe";
+    element.classList.toggle("hidden-one", lora.hidden);
+    this.#showState(lora);
+    if (other) element.classList.remove("revealed");
     if (other) this.letters.textContent = lora.preview ? "" : initials(title);
     this.letters.style.setProperty("--hue", String(Math.max(0, degrees)));
     this.letters.classList.toggle("grey", degrees < 0);
@@ -95,13 +106,33 @@ export class Card {
     this.mark();
   }
 
-  /** Bring the parts up to date that depend on the prompt and on what is open. */
+  /** Why it cannot be used, or else that it is hidden. */
+  #showState(/** @type {Lora} */ lora) {
+    const shown = lora.state !== "ok" ? lora.state : lora.hidden ? "hidden" : "";
+    this.state.hidden = shown === "";
+    if (!shown || this.state.classList.contains(shown)) return;
+    this.state.className = `state ${shown}`;
+    const sign = shown === "missing" ? "gone" : shown === "hidden" ? "hide" : "warn";
+    this.state.replaceChildren(icon(sign), h("span", null, shown === "hidden" ? "Hidden" : (STATE_NAMES[shown] ?? shown)));
+  }
+
+  /** Bring the parts up to date that depend on the prompt, on what is open or selected, and on the settings. */
   mark() {
     const { lora } = this;
     if (!lora) return;
     const held = Boolean(bridge.host) && bridge.holds(lora.name);
     this.element.classList.toggle("held", held);
     this.element.classList.toggle("open", query.open === lora.id);
+    const selected = selection.has(lora.id);
+    this.element.classList.toggle("selected", selected);
+    this.element.setAttribute("aria-selected", String(selected));
+    const veiled = Boolean(lora.preview) && preferences.blurs(lora);
+    this.element.classList.toggle("veiled", veiled);
+    this.veil.hidden = !veiled;
+    if (veiled && this.veil.dataset["level"] !== String(lora.nsfw)) {
+      this.veil.dataset["level"] = String(lora.nsfw);
+      this.veil.replaceChildren(icon("hide"), LEVEL_NAMES.get(lora.nsfw) ?? "");
+    }
     this.marker.hidden = !held;
     if (held) {
       const at = bridge.loras.get(lora.name.toLowerCase());
@@ -115,6 +146,9 @@ export class Card {
   #label(/** @type {Lora} */ lora, /** @type {boolean} */ held, /** @type {string} */ action) {
     const parts = [titleOf(lora), lora.base_model];
     if (lora.favorite) parts.push("favourite");
+    if (lora.rating) parts.push(lora.rating === 1 ? "1 star" : `${lora.rating} stars`);
+    if (lora.label) parts.push(`${lora.label} label`);
+    if (lora.hidden) parts.push("hidden");
     if (held) parts.push("in the prompt");
     if (lora.state !== "ok") parts.push(STATE_NAMES[lora.state] ?? lora.state);
     parts.push(`Enter: ${action}`);

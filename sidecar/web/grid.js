@@ -1,18 +1,20 @@
-// The virtual grid: only the rows near the window exist, and they are reused. Moves by mouse, touch and keyboard.
+// The virtual grid: only the rows near the window exist, and they are reused. What the user does in it is in gridinput.js.
 import { Card } from "./card.js";
 import { bridge } from "./bridge.js";
 import { h } from "./dom.js";
-import { measure, move } from "./geometry.js";
+import { measure } from "./geometry.js";
+import { startInput } from "./gridinput.js";
 import { library } from "./library.js";
+import { preferences } from "./preferences.js";
 import { query } from "./query.js";
+import { selection } from "./select/selection.js";
 
-/** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./geometry.js").Density} Density */
 /** @typedef {{element: HTMLElement, cards: Card[], row: number}} Row */
 
 const ROWS_BEYOND = 1;
 
-/** Emits on the element: "main", "details" and "favorite", with the LoRA as detail. */
+/** Emits on the element: "main", "details", "favorite" and "active", with the LoRA as detail (see gridinput.js). */
 export class LoraGrid extends HTMLElement {
   constructor() {
     super();
@@ -37,13 +39,11 @@ export class LoraGrid extends HTMLElement {
   connectedCallback() {
     this.setAttribute("role", "grid");
     this.setAttribute("aria-label", "LoRAs");
+    this.setAttribute("aria-multiselectable", "true");
     this.append(this.space);
     this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    this.addEventListener("click", (event) => this.#clicked(event));
-    this.addEventListener("keydown", (event) => this.#pressed(event));
-    this.addEventListener("mousedown", (event) => this.#pointed(event));
     this.addEventListener("pointermove", () => (this.lastUse = performance.now()), { passive: true });
-    this.addEventListener("focusin", (event) => this.#focused(event));
+    startInput(this);
     new ResizeObserver(() => this.layout()).observe(this);
     library.on("reset", ({ keepPlace }) => this.#reset(keepPlace));
     library.on("loaded", () => this.#arrived());
@@ -54,6 +54,8 @@ export class LoraGrid extends HTMLElement {
     bridge.on("prompt", mark);
     bridge.on("host", mark);
     query.on("open", mark);
+    selection.on("change", mark);
+    preferences.on("change", mark);
   }
 
   setDensity(/** @type {Density} */ density) {
@@ -97,6 +99,16 @@ export class LoraGrid extends HTMLElement {
     else if (top + this.rowHeight > this.scrollTop + inner) this.scrollTop = top + this.rowHeight - inner;
     this.render();
     if (focus) this.cardAt(this.active)?.element.focus({ preventScroll: true });
+  }
+
+  /** The place of the card around an element, -1 outside of cards. */
+  indexOf(/** @type {EventTarget|null} */ target) {
+    const card = target instanceof Element ? target.closest(".card") : null;
+    return card instanceof HTMLElement ? Number(card.dataset["index"]) : -1;
+  }
+
+  tell(/** @type {string} */ type, /** @type {import("./types.js").Lora|undefined} */ lora) {
+    if (lora) this.dispatchEvent(new CustomEvent(type, { detail: lora }));
   }
 
   /** @returns {Card|undefined} */
@@ -233,55 +245,6 @@ export class LoraGrid extends HTMLElement {
 
   #eachCard(/** @type {(card: Card) => void} */ call) {
     this.#eachRow((row) => row.cards.forEach(call));
-  }
-
-  /** @returns {Lora|undefined} */
-  #loraOf(/** @type {EventTarget|null} */ target) {
-    const card = target instanceof Element ? target.closest(".card") : null;
-    return card instanceof HTMLElement ? library.get(Number(card.dataset["index"])) : undefined;
-  }
-
-  #tell(/** @type {string} */ type, /** @type {Lora|undefined} */ lora) {
-    if (lora) this.dispatchEvent(new CustomEvent(type, { detail: lora }));
-  }
-
-  #focused(/** @type {FocusEvent} */ event) {
-    const card = event.target instanceof Element ? event.target.closest(".card") : null;
-    if (!(card instanceof HTMLElement)) return;
-    const before = this.cardAt(this.active);
-    if (before) before.element.tabIndex = -1;
-    card.tabIndex = 0;
-    this.active = Number(card.dataset["index"]);
-    this.#tell("active", library.get(this.active));
-  }
-
-  /** The keyboard's place follows the mouse, but stays on the card: its small buttons never hold the focus. */
-  #pointed(/** @type {MouseEvent} */ event) {
-    if (!(event.target instanceof Element) || !event.target.closest("button")) return;
-    event.preventDefault();
-    const card = event.target.closest(".card");
-    if (card instanceof HTMLElement) card.focus({ preventScroll: true });
-  }
-
-  #clicked(/** @type {MouseEvent} */ event) {
-    const lora = this.#loraOf(event.target);
-    if (!lora || !(event.target instanceof Element)) return;
-    if (event.target.closest(".star")) this.#tell("favorite", lora);
-    else if (event.target.closest(".caption")) this.#tell("details", lora);
-    else this.#tell("main", lora);
-  }
-
-  #pressed(/** @type {KeyboardEvent} */ event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const rows = Math.floor(this.clientHeight / this.rowHeight);
-    const to = move(event.key, { at: this.active, columns: this.columns, rows, total: library.total ?? 0 });
-    this.lastUse = performance.now();
-    if (to !== null) this.activate(to);
-    else if (event.key === "Enter") this.#tell("main", library.get(this.active));
-    else if (event.key === " " || event.key === "i") this.#tell("details", library.get(this.active));
-    else if (event.key === "f") this.#tell("favorite", library.get(this.active));
-    else return;
-    event.preventDefault();
   }
 }
 

@@ -1,10 +1,12 @@
 // The list that the grid shows: a sparse cache of pages for the present query, its facets, and edits made on top.
 import { ApiError, listLoras, request } from "./api.js";
 import { Emitter } from "./dom.js";
+import { typedPart } from "./find/text.js";
 import { query } from "./query.js";
 
 /** @typedef {import("./types.js").Lora} Lora */
 /** @typedef {import("./types.js").LoraList} LoraList */
+/** @typedef {{parameters: URLSearchParams, filter: Record<string, unknown>, filters: import("./query.js").Filters}} Asked */
 
 export const PAGE = 100;
 const KEPT_PAGES = 80;
@@ -13,7 +15,8 @@ const AHEAD = 40;
 
 /**
  * Emits: "reset" (another query's first page is here), "loaded" (a page arrived), "item" (one LoRA changed),
- * "facets", "slow" (the answer takes a while), "error", "stale" (the library changed under the user's eyes).
+ * "facets", "slow" (the answer takes a while), "error", "stale" (the library changed under the user's eyes), "bad" (the
+ * search cannot be read, the list stays as it was; or null: it can be again).
  */
 class Library extends Emitter {
   constructor() {
@@ -26,6 +29,10 @@ class Library extends Emitter {
     this.facets = null;
     /** @type {ApiError|null} why there is no list */
     this.error = null;
+    /** What is wrong with the search; the list still shows what was found before. @type {ApiError|null} */
+    this.bad = null;
+    /** What the list that is shown was asked for with. @type {Asked} */
+    this.asked = { parameters: new URLSearchParams(), filter: {}, filters: query.filters };
     /** True while what is shown differs from what the sidecar would answer now. */
     this.stale = false;
     /** @type {Map<number, Lora[]>} least recently used first */
@@ -64,16 +71,20 @@ class Library extends Emitter {
   async reload({ keepPlace = false } = {}) {
     this.generation += 1;
     const { generation } = this;
+    const asked = { parameters: query.parameters(), filter: query.selection(), filters: query.filters };
     this.#abortAll();
     const slow = setTimeout(() => this.generation === generation && this.emit("slow", true), 250);
     const pages = keepPlace ? this.#visiblePages() : [0];
     try {
-      const answers = await Promise.all(pages.map((page) => this.#fetch(page)));
+      const answers = await Promise.all(pages.map((page) => this.#fetch(page, asked)));
       if (this.generation !== generation) return;
+      this.asked = asked;
       this.#replace(pages, answers);
+      this.#tellBad(null);
       this.emit("reset", { keepPlace });
     } catch (error) {
       if (this.generation !== generation || !(error instanceof ApiError)) return;
+      if (error.code === "bad_query") return void this.#tellBad(error);
       this.error = error;
       this.emit("error", error);
     } finally {
@@ -87,7 +98,7 @@ class Library extends Emitter {
   async loadFacets() {
     this.facetsGeneration += 1;
     const generation = this.facetsGeneration;
-    const parameters = query.parameters();
+    const parameters = new URLSearchParams(this.asked.parameters);
     parameters.set("facets", "1");
     parameters.set("limit", "1");
     parameters.delete("sort");
@@ -131,11 +142,11 @@ class Library extends Emitter {
   /** The disk changed: take the new list over if nothing on the screen would move, else say that it is stale. */
   async refresh() {
     if (this.total === null || this.error) return this.reload();
-    const { generation } = this;
+    const { generation, asked } = this;
     const pages = this.#visiblePages();
     let answers;
     try {
-      answers = await Promise.all(pages.map((page) => this.#fetch(page)));
+      answers = await Promise.all(pages.map((page) => this.#fetch(page, asked)));
     } catch (error) {
       if (error instanceof ApiError || (error instanceof DOMException && error.name === "AbortError")) return undefined;
       throw error;
@@ -169,8 +180,8 @@ class Library extends Emitter {
   }
 
   /** @returns {Promise<LoraList>} */
-  async #fetch(/** @type {number} */ page) {
-    const parameters = query.parameters();
+  async #fetch(/** @type {number} */ page, /** @type {Asked} */ asked) {
+    const parameters = new URLSearchParams(asked.parameters);
     parameters.set("limit", String(PAGE));
     parameters.set("offset", String(page * PAGE));
     const controller = new AbortController();
@@ -183,10 +194,10 @@ class Library extends Emitter {
   }
 
   async #loadPage(/** @type {number} */ page) {
-    const { generation } = this;
+    const { generation, asked } = this;
     try {
-      const answer = await this.#fetch(page);
-      if (this.generation !== generation) return;
+      const answer = await this.#fetch(page, asked);
+      if (this.generation !== generation || this.asked !== asked) return;
       this.pages.set(page, answer.items);
       this.total = answer.total;
       for (const old of this.pages.keys()) {
@@ -203,7 +214,8 @@ class Library extends Emitter {
   #replace(/** @type {number[]} */ pages, /** @type {LoraList[]} */ answers) {
     this.pages = new Map(pages.map((page, at) => [page, answers[at]?.items ?? []]));
     this.total = answers[0]?.total ?? 0;
-    this.corrected = answers[0]?.corrected ?? null;
+    const corrected = answers[0]?.corrected;
+    this.corrected = corrected ? typedPart(corrected, this.asked.filters) : null;
     this.error = null;
     if (this.stale) {
       this.stale = false;
@@ -218,6 +230,12 @@ class Library extends Emitter {
       if (before && fresh.get(Math.floor(index / PAGE))?.[index % PAGE]?.id !== before.id) return true;
     }
     return false;
+  }
+
+  #tellBad(/** @type {ApiError|null} */ bad) {
+    if (this.bad === bad) return;
+    this.bad = bad;
+    this.emit("bad", bad);
   }
 
   #abortAll() {

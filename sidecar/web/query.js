@@ -1,5 +1,6 @@
 // What the user asked to see: search, filters and order, kept in the page's address so that reload and back work.
 import { Emitter } from "./dom.js";
+import { sentQuery } from "./find/text.js";
 
 /**
  * @typedef {object} Filters
@@ -9,18 +10,43 @@ import { Emitter } from "./dom.js";
  * @property {string[]} not_tag
  * @property {string[]} folder
  * @property {string[]} state
+ * @property {string[]} label
+ * @property {string[]} rating
+ * @property {string[]} network
+ * @property {string[]} nsfw
+ * @property {string} collection its id, "" for none
  * @property {boolean} favorite
+ * @property {boolean} hidden hidden LoRAs are shown too
  * @property {string} sort "" is the default: relevance with a search, else name
  * @property {string} seed of the random order
  */
 
-/** @typedef {"base_model"|"tag"|"not_tag"|"folder"|"state"} ListFilter */
+/** @typedef {"base_model"|"tag"|"not_tag"|"folder"|"state"|"label"} SentList */
+/** @typedef {SentList|"rating"|"network"|"nsfw"} ListFilter */
 
+/** Lists that the API takes as parameters. @type {SentList[]} */
+const SENT = ["base_model", "tag", "not_tag", "folder", "state", "label"];
 /** @type {ListFilter[]} */
-export const LISTS = ["base_model", "tag", "not_tag", "folder", "state"];
+export const LISTS = [...SENT, "rating", "network", "nsfw"];
 
 /** @returns {Filters} */
-const nothing = () => ({ q: "", base_model: [], tag: [], not_tag: [], folder: [], state: [], favorite: false, sort: "", seed: "" });
+const nothing = () => ({
+  q: "",
+  base_model: [],
+  tag: [],
+  not_tag: [],
+  folder: [],
+  state: [],
+  label: [],
+  rating: [],
+  network: [],
+  nsfw: [],
+  collection: "",
+  favorite: false,
+  hidden: false,
+  sort: "",
+  seed: "",
+});
 
 class Query extends Emitter {
   constructor() {
@@ -68,12 +94,13 @@ class Query extends Emitter {
   }
 
   clear() {
-    this.set({ ...nothing(), sort: this.filters.sort, seed: this.filters.seed });
+    this.set({ ...nothing(), sort: this.filters.sort, seed: this.filters.seed, hidden: this.filters.hidden });
   }
 
   /** How many filters are on, the search not counted. */
   get active() {
-    return LISTS.reduce((sum, list) => sum + this.filters[list].length, 0) + (this.filters.favorite ? 1 : 0);
+    const { collection, favorite } = this.filters;
+    return LISTS.reduce((sum, list) => sum + this.filters[list].length, 0) + (favorite ? 1 : 0) + (collection ? 1 : 0);
   }
 
   get narrowed() {
@@ -88,7 +115,7 @@ class Query extends Emitter {
     this.emit("open", id);
   }
 
-  /** Go to a page, null for the library; what was open or filtered there is there again on the way back. */
+  /** Go to a page, null for the library; what was filtered there is there again on the way back. */
   setPage(/** @type {string|null} */ page) {
     if (this.page === page) return;
     this.page = page;
@@ -99,23 +126,38 @@ class Query extends Emitter {
     this.emit("page", page);
   }
 
-  /** The filters as the API takes them. */
-  parameters() {
-    const query = new URLSearchParams();
+  /** What narrows the list, in the form that a request's `filter` takes. */
+  selection() {
     const { filters } = this;
-    if (filters.q) query.set("q", filters.q);
-    for (const list of LISTS) for (const value of filters[list]) query.append(list, value);
-    if (filters.favorite) query.set("favorite", "1");
-    if (filters.sort) query.set("sort", filters.sort);
-    if (filters.sort === "random") query.set("seed", filters.seed || "1");
-    return query;
+    /** @type {Record<string, unknown>} */
+    const filter = { q: sentQuery(filters).q, hidden: filters.hidden };
+    for (const list of SENT) filter[list] = [...filters[list]];
+    if (filters.favorite) filter["favorite"] = true;
+    if (filters.collection) filter["collection"] = Number(filters.collection);
+    return filter;
   }
 
+  /** The same with the order, as the list's address takes it. */
+  parameters() {
+    const sent = new URLSearchParams();
+    for (const [name, value] of Object.entries(this.selection())) {
+      for (const one of Array.isArray(value) ? value : [value]) if (one !== "" && one !== false) sent.append(name, one === true ? "1" : String(one));
+    }
+    const { sort, seed } = this.filters;
+    if (sort) sent.set("sort", sort);
+    if (sort === "random") sent.set("seed", seed || "1");
+    return sent;
+  }
+
+  /** All of it as the page's address. */
   address() {
-    const query = this.parameters();
-    if (this.page !== null) query.set("page", this.page);
-    if (this.open !== null) query.set("lora", String(this.open));
-    const text = query.toString();
+    const kept = new URLSearchParams();
+    for (const [name, value] of Object.entries(this.filters)) {
+      for (const one of Array.isArray(value) ? value : [value]) if (one) kept.append(name, one === true ? "1" : String(one));
+    }
+    if (this.page !== null) kept.set("page", this.page);
+    if (this.open !== null) kept.set("lora", String(this.open));
+    const text = kept.toString();
     return text ? `#${text}` : location.pathname + location.search;
   }
 
@@ -125,22 +167,21 @@ class Query extends Emitter {
   }
 
   #read() {
-    const query = new URLSearchParams(location.hash.slice(1));
+    const kept = new URLSearchParams(location.hash.slice(1));
     const filters = nothing();
-    filters.q = query.get("q") ?? "";
-    for (const list of LISTS) filters[list] = query.getAll(list);
-    filters.favorite = query.get("favorite") === "1";
-    filters.sort = query.get("sort") ?? "";
-    filters.seed = query.get("seed") ?? "";
-    const open = Number(query.get("lora")) || null;
-    const before = this.parameters().toString();
+    for (const [name, empty] of Object.entries(filters)) {
+      if (Array.isArray(empty)) Reflect.set(filters, name, kept.getAll(name));
+      else Reflect.set(filters, name, typeof empty === "boolean" ? kept.get(name) === "1" : (kept.get(name) ?? ""));
+    }
+    const before = JSON.stringify(this.filters);
     this.filters = filters;
-    if (this.parameters().toString() !== before) this.emit("change", filters);
+    if (JSON.stringify(filters) !== before) this.emit("change", filters);
+    const open = Number(kept.get("lora")) || null;
     if (open !== this.open) {
       this.open = open;
       this.emit("open", open);
     }
-    const page = query.get("page");
+    const page = kept.get("page");
     if (page !== this.page) {
       this.page = page;
       this.emit("page", page);

@@ -1,15 +1,19 @@
-// The bar above the grid: search, order, card size, what is shown, and the filters that are on.
+// The bar above the grid: search, order, card size and how many there are.
+import { startChips } from "./chips.js";
 import { find, h, debounce } from "./dom.js";
 import { count, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { library } from "./library.js";
-import { STATE_NAMES } from "./card.js";
-import { LISTS, query } from "./query.js";
+import { startSuggestions } from "./find/suggest.js";
+import { query } from "./query.js";
 
 const ORDERS = /** @type {[string, string][]} */ ([
   ["-added", "Newest first"],
+  ["added", "Oldest first"],
   ["-modified", "Last modified"],
   ["-used", "Most used"],
+  ["used", "Least used"],
+  ["-rating", "Best rated"],
   ["-name", "Name, Z to A"],
   ["-size", "Largest first"],
   ["size", "Smallest first"],
@@ -22,13 +26,12 @@ export function startToolbar(grid) {
   startSearch(grid);
   startOrder();
   startDensity(grid);
-  query.on("change", drawChips);
   library.on("reset", drawCounts);
   library.on("loaded", drawCounts);
   library.on("error", drawCounts);
   library.on("stale", (stale) => (find("#stale").hidden = !stale));
   find("#stale").addEventListener("click", () => void library.reload({ keepPlace: true }));
-  drawChips();
+  startChips();
 }
 
 /** The size of the whole library, for "12 of 50,000". */
@@ -60,6 +63,7 @@ function startSearch(/** @type {import("./grid.js").LoraGrid} */ grid) {
     query.setPage(null); // what is found is in the library
     session = true;
   }, 80);
+  startSuggestions(search); // its keys come first
   box.addEventListener("input", search);
   box.addEventListener("blur", () => (session = false));
   box.addEventListener("keydown", (event) => {
@@ -129,32 +133,4 @@ function startDensity(/** @type {import("./grid.js").LoraGrid} */ grid) {
   }
   const kept = sizes.find((size) => size === localStorage.getItem(DENSITY_KEY));
   show(kept ?? "medium");
-}
-
-function drawChips() {
-  const { filters } = query;
-  const chips = [];
-  if (filters.favorite) chips.push(chip("Favourites", () => query.set({ favorite: false })));
-  for (const list of LISTS) {
-    for (const value of filters[list]) {
-      const text = list === "state" ? (STATE_NAMES[value] ?? value) : list === "folder" ? (value.split("/").pop() ?? value) : value;
-      chips.push(chip(text, () => query.toggle(list, value), list === "not_tag", value));
-    }
-  }
-  if (chips.length > 1) chips.push(h("button", { class: "quiet", type: "button", onclick: () => query.clear() }, "Clear all"));
-  find("#chips").replaceChildren(...chips);
-  const badge = find("#filter-count");
-  badge.textContent = String(query.active);
-  badge.hidden = query.active === 0;
-}
-
-/** @param {string} text @param {() => void} remove @param {boolean} [not] @param {string} [title] */
-function chip(text, remove, not = false, title = text) {
-  return h(
-    "button",
-    { class: not ? "chip not" : "chip", type: "button", title, "aria-label": `Remove filter ${not ? "not " : ""}${text}`, onclick: remove },
-    not && h("span", { class: "not-word" }, "not"),
-    h("span", { class: "chip-text" }, text),
-    icon("close"),
-  );
 }

@@ -172,7 +172,7 @@
  * @typedef {{min: number|null, max: number|null, values: {value: number, modules: number}[]}} Spread
  *
  * @typedef {object} Inspection
- * @property {"ready"|"working"} state
+ * @property {"ready"} state
  * @property {string|null} network
  * @property {Spread} rank
  * @property {Spread} alpha
@@ -187,12 +187,36 @@
  * @property {string} name
  * @property {string} ending
  * @property {string|null} dialect
- * @property {number} size
- * @property {number} modified
- * @property {string|null} text as it is; null when it is too large or not text
+ * @property {number|null} size
+ * @property {number|null} modified
+ * @property {string|null} text as it is; null for pictures and videos
  * @property {string|null} error
  *
  * @typedef {{ids?: number[], query?: string, filter?: Record<string, unknown>}} Selection which LoRAs are meant, in one of three ways
+ *
+ * @typedef {object} Trashed
+ * @property {number} id
+ * @property {string} kind "lora", or single side files of one
+ * @property {string} name
+ * @property {string} title
+ * @property {string} folder
+ * @property {number} deleted
+ * @property {number|null} expires
+ * @property {number} size
+ * @property {string[]} files
+ * @property {boolean} preview there is a picture among them
+ *
+ * @typedef {object} Backup
+ * @property {string} id
+ * @property {number} created
+ * @property {number} size
+ * @property {number|null} schema
+ * @property {string|null} version
+ * @property {string|null} reason
+ * @property {string} note
+ * @property {Record<string, number>} counts
+ * @property {number|null} verified when it was last checked and found good
+ * @property {string|null} problem
  *
  * @typedef {object} Preferences
  * @property {"off"|"a1111"|"metadata"} write_back
