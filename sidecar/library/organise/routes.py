@@ -69,13 +69,19 @@ def bulk_edit(request: BulkRequest, state: Sidecar) -> Response:
         collections.refuse_smart(state.database, collection)
     ids = selected_ids(state.database, request)
 
-    def work(task: Task) -> Edited:
-        task.total = len(ids)
-        return edit_loras(state.database, ids, changes, membership, progress=task.advance)
+    edited = Edited(None, [], [])
 
-    edited = state.tasks.run("edit", f"Edit {len(ids):,} LoRAs", work) if ids else Edited(None, [], [])
+    def work(task: Task) -> dict[str, Any]:
+        nonlocal edited
+        task.total = len(ids)
+        edited = edit_loras(state.database, ids, changes, membership, progress=task.advance)
+        return {"action": edited.action, "changed": len(edited.identities), "total": len(ids)}
+
+    answer = {"action": None, "changed": 0, "total": 0}
+    if ids:
+        answer = state.tasks.run("edit", f"Edit {len(ids):,} LoRAs", work)
     publish_edit(state, edited.loras or ids)
-    return json_response({"action": edited.action, "changed": len(edited.identities), "total": len(ids)})
+    return json_response(answer)
 
 
 def publish_edit(state: State, lora_ids: list[int]) -> None:
