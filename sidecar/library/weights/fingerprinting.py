@@ -167,27 +167,26 @@ class Fingerprinter:
 
     def _compare_all(self) -> None:
         """Compare the candidates in full, the most alike first."""
-        skipped: set[tuple[str, str]] = set()
-        while not self._must_rest():
-            rows = self._database.reader().execute(
-                "SELECT a, b FROM resaved WHERE state = 'candidate' ORDER BY similarity DESC, a, b"
-            )
-            pair = next(((row["a"], row["b"]) for row in rows if (row["a"], row["b"]) not in skipped), None)
-            if pair is None:
+        pairs = (
+            self._database.reader()
+            .execute("SELECT a, b FROM resaved WHERE state = 'candidate' ORDER BY similarity DESC, a, b")
+            .fetchall()
+        )
+        for pair in pairs:
+            if self._must_rest():
                 return
             begin = time.monotonic()
-            if not self._compare(*pair):
-                skipped.add(pair)  # its drive is away; another time
+            self._compare(pair["a"], pair["b"])
             self._stopped.wait((time.monotonic() - begin) * REST)
 
-    def _compare(self, first: str, second: str) -> bool:
-        """Compare two contents and store the verdict; False when one of them has no file within reach."""
+    def _compare(self, first: str, second: str) -> None:
+        """Compare two contents and store the verdict; one of them out of reach, the pair waits for another time."""
         from sidecar.library.weights.alike import Likeness, compare_files
         from sidecar.library.weights.tensors import BrokenTensor
 
         paths = [self._path(body_hash) for body_hash in (first, second)]
         if paths[0] is None or paths[1] is None:
-            return False
+            return
         try:
             likeness = compare_files(paths[0], paths[1]) or Likeness(False, 0.0)
         except (BrokenHeader, BrokenTensor) as error:
@@ -195,7 +194,7 @@ class Fingerprinter:
             likeness = Likeness(False, 0.0)
         except OSError as error:
             log.info("Not compared: %s", error)
-            return False
+            return
         self._database.write(
             lambda connection: connection.execute(
                 "UPDATE resaved SET state = ?, similarity = ? WHERE a = ? AND b = ?",
@@ -204,7 +203,6 @@ class Fingerprinter:
         )
         if likeness.same:
             self._events.publish("duplicates.changed")
-        return True
 
     def _path(self, body_hash: str) -> str | None:
         row = (
