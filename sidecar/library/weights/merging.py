@@ -21,6 +21,8 @@ _FILLED = ("title", "weight", "trigger_words", "negative_prompt", "base_model", 
 
 def merge_facts(connection: sqlite3.Connection, action: int, keep: int, removed: list[int]) -> None:
     """Give the kept LoRA's identity what the others have, and note each change with the action."""
+    if not removed:
+        return
     identities = identities_of(connection, [keep, *removed])
     own = identities[keep]
     others = [one for one in dict.fromkeys(identities[lora_id] for lora_id in removed) if one != own]

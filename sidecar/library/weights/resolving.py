@@ -35,11 +35,17 @@ def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = Tru
         raise BadRequest(f"Name the files to remove: 1 to {MOST}, other than the one to keep.")
     rows = _rows(state, [keep, *removed])
     _check(state, rows, keep, removed)
-    action = state.database.write(lambda connection: _begin(connection, rows, keep, removed, merge))
+    summary = (
+        f"Kept {rows[keep]['stem']}, removed {len(removed):,} duplicate{'s' if len(removed) > 1 else ''}"
+    )
+    action = state.database.write(
+        lambda connection: actions.begin(connection, "files", summary, len(removed))
+    )
     failed: list[dict[str, Any]] = []
     if merge:
-        index_rest(state.database)
         removed = _copy_side_files(state, rows, keep, removed, action, failed)
+        state.database.write(lambda connection: merge_facts(connection, action, keep, removed))
+        index_rest(state.database)
     outcome = delete_loras(state, removed, action=action) if removed else None
     items = outcome.items if outcome else []
     done = [item.id for item in items if item.state == "done"]
@@ -85,17 +91,6 @@ def _check(state: State, rows: dict[int, sqlite3.Row], keep: int, removed: list[
         raise Conflict(f"{path} is to be kept and cannot be reached: {error.strerror or error}.") from error
     if (stat.st_size, stat.st_mtime_ns) != (rows[keep]["size"], rows[keep]["mtime_ns"]):
         raise Conflict(f"{path} has changed since it was compared; wait until it was read again.")
-
-
-def _begin(
-    connection: sqlite3.Connection, rows: dict[int, sqlite3.Row], keep: int, removed: list[int], merge: bool
-) -> int:
-    count = f"{len(removed):,} duplicate{'s' if len(removed) > 1 else ''}"
-    summary = f"Kept {rows[keep]['stem']}, removed {count}"
-    action = actions.begin(connection, "files", summary, len(removed))
-    if merge:
-        merge_facts(connection, action, keep, removed)
-    return action
 
 
 def _copy_side_files(
