@@ -67,6 +67,7 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
         "warnings": facts.get("warnings", []),
         "examples": orjson.loads(row["examples"] or "[]"),
         "side_files": _side_files(row) if row["present"] else [],
+        "collections": _collections(database.reader(), lora_id),
         "metadata": _metadata(path) if row["present"] and row["state"] == "ok" else {},
     }
 
@@ -106,6 +107,16 @@ def _row(reader: sqlite3.Connection, lora_id: int) -> sqlite3.Row:
     if row is None:
         raise NotFound(f"There is no LoRA with the id {lora_id}.")
     return row
+
+
+def _collections(reader: sqlite3.Connection, lora_id: int) -> list[dict[str, Any]]:
+    """The hand-picked collections it is in, by name."""
+    rows = reader.execute(
+        """SELECT c.id, c.name FROM loras l JOIN collection_items ci ON ci.identity_id = l.identity_id
+           JOIN collections c ON c.id = ci.collection_id WHERE l.id = ? ORDER BY c.name""",
+        (lora_id,),
+    )
+    return [dict(row) for row in rows]
 
 
 def _missing_reason(path: str, root: str) -> str:

@@ -134,6 +134,7 @@ export class LoraDrawer extends HTMLElement {
     this.body.classList.add("waiting");
     this.lora = known ?? null;
     if (known) this.#head();
+    else this.#blank();
     if (!wasOpen && window.matchMedia("(max-width: 720px)").matches) this.close.focus();
     void this.#load(id);
   }
@@ -182,6 +183,14 @@ export class LoraDrawer extends HTMLElement {
     this.shownMore = stamp;
     this.more.replaceChildren();
     add(this.more, [show.description(detail), show.trainingTags(detail), show.examples(detail)]);
+  }
+
+  /** Opened from a page, or a link: nothing is known of it yet. */
+  #blank() {
+    this.titlePart.box.value = this.stem.textContent = this.by.textContent = "";
+    this.problem.hidden = true;
+    this.media.lora = null;
+    this.media.clear();
   }
 
   #head() {

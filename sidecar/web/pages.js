@@ -29,7 +29,12 @@ import { query } from "./query.js";
  */
 
 /** @type {Page[]} in the order of the navigation */
-const PAGES = [];
+const PAGES = [
+  { id: "duplicates", title: "Duplicates", icon: "layers", load: () => import("./duplicates/duplicates.js"), styles: ["pages/pages.css", "duplicates/duplicates.css"] },
+  { id: "trash", title: "Trash", icon: "trash", load: () => import("./pages/trash.js"), styles: ["pages/pages.css"] },
+  { id: "backups", title: "Backups", icon: "archive", load: () => import("./pages/backups.js"), styles: ["pages/pages.css"] },
+  { id: "settings", title: "Settings", icon: "gear", load: () => import("./pages/settings.js"), styles: ["pages/pages.css"] },
+];
 
 /** @type {PageModule|null} the page that is open */
 let shown = null;

@@ -194,6 +194,22 @@
  *
  * @typedef {{ids?: number[], query?: string, filter?: Record<string, unknown>}} Selection which LoRAs are meant, in one of three ways
  *
+ * @typedef {object} CopyOnly
+ * @property {string} path
+ * @property {string} file
+ * @property {string|null} precision
+ * @property {number|null} rank
+ * @property {number} side_files how many
+ *
+ * @typedef {Lora & CopyOnly} Copy
+ *
+ * @typedef {object} DuplicateGroup
+ * @property {"file"|"weights"|"resaved"} kind
+ * @property {string} key
+ * @property {number} wasted bytes
+ * @property {number} count
+ * @property {Copy[]} loras the one to keep first, 200 at most
+ *
  * @typedef {object} Trashed
  * @property {number} id
  * @property {string} kind "lora", or single side files of one

@@ -28,7 +28,7 @@ def needed_at_start() -> set[Path]:
 
 
 def test_the_page_names_every_module_it_starts_with_so_that_they_load_at_once() -> None:
-    named = re.findall(r'(?:src|href)="([\w/]+\.js)"', (WEB / "index.html").read_text())
+    named = re.findall(r'(?:src|href)="([\w/-]+\.js)"', (WEB / "index.html").read_text())
     assert sorted(named) == sorted(path.relative_to(WEB).as_posix() for path in needed_at_start())
 
 

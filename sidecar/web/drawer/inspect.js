@@ -1,6 +1,7 @@
 // The drawer's Inspect tab: what the weights are like, what was trained, and every side file as it is.
 import { ApiError, request } from "../api.js";
 import { add, h } from "../dom.js";
+import { live } from "../events.js";
 import { count, plural } from "../format.js";
 import { icon } from "../icons.js";
 import { query } from "../query.js";
@@ -13,7 +14,6 @@ import { section, training } from "./sections.js";
 /** @typedef {import("../types.js").Spread} Spread */
 
 const TAGS = 60;
-const AGAIN = 600;
 
 /** @type {Record<string, string>} */
 const NETWORKS = { lora: "LoRA", locon: "LoCon", loha: "LoHa", lokr: "LoKr", dora: "DoRA", ia3: "(IA)³", full: "full difference", glora: "GLoRA", norm: "norms", oft: "OFT" };
@@ -29,42 +29,52 @@ export class InspectTab {
     this.element = h("div", null, this.weights, this.trained, this.files);
     this.id = 0;
     this.stamp = "";
-    this.timer = 0;
+    /** The sidecar is at it: large files take some seconds. */
+    this.working = false;
+    live.on("lora.inspected", ({ id }) => id === this.id && void this.#inspect(id));
+    live.on("task", (task) => {
+      if (!this.working || task.kind !== "inspect" || task.state !== "running" || !task.total) return;
+      this.#tell(`Reading the weights… ${Math.round((100 * task.done) / task.total)} %`, null);
+    });
   }
 
   show(/** @type {Detail} */ detail) {
     const stamp = JSON.stringify([detail.id, detail.modified, detail.size, detail.state, detail.side_files, detail.training, detail.training_tags.length]);
     if (stamp === this.stamp) return;
-    if (this.id !== detail.id) this.weights.replaceChildren(h("div", { class: "skeleton lines" }));
+    if (this.id !== detail.id) {
+      this.working = false;
+      this.weights.replaceChildren(h("div", { class: "skeleton lines" }));
+    }
     this.stamp = stamp;
     this.id = detail.id;
     this.trained.replaceChildren();
     add(this.trained, [training(detail), cloud(detail)]);
-    void this.#inspect(detail);
+    void this.#inspect(detail.id);
     void this.#readFiles(detail);
   }
 
   leave() {
-    clearTimeout(this.timer);
     this.stamp = "";
+    this.id = 0;
+    this.working = false;
   }
 
-  async #inspect(/** @type {Detail} */ detail) {
-    clearTimeout(this.timer);
-    if (detail.state !== "ok") return this.weights.replaceChildren(section("Weights", h("p", { class: "hint" }, "Only a .safetensors file that is there and whole can be inspected.")));
+  async #inspect(/** @type {number} */ id) {
     try {
-      const answer = await request("GET", `loras/${detail.id}/inspect`);
-      if (this.id !== detail.id) return undefined;
-      if (answer.state === "working") {
-        const part = answer.total ? ` ${Math.round((100 * answer.done) / answer.total)} %` : "";
-        this.weights.replaceChildren(section("Weights", h("p", { class: "hint", role: "status" }, `Reading the weights…${part}`)));
-        this.timer = window.setTimeout(() => void this.#inspect(detail), AGAIN);
-      } else this.weights.replaceChildren(...weights(answer));
+      const answer = await request("GET", `loras/${id}/inspect`);
+      if (this.id !== id) return;
+      this.working = answer.state === "working";
+      if (this.working) this.#tell("Reading the weights…", null);
+      else if (answer.state === "failed") this.#tell(answer.message, icon(answer.code === "legacy" ? "info" : "warn"));
+      else this.weights.replaceChildren(...weights(answer));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (this.id === detail.id) this.weights.replaceChildren(section("Weights", h("p", { class: "file-warning" }, icon("warn"), error.message)));
+      if (this.id === id) this.#tell(error.message, icon("warn"));
     }
-    return undefined;
+  }
+
+  #tell(/** @type {string} */ text, /** @type {Node|null} */ sign) {
+    this.weights.replaceChildren(section("Weights", h("p", { class: sign ? "file-warning" : "hint", role: "status" }, sign, text)));
   }
 
   async #readFiles(/** @type {Detail} */ detail) {
@@ -87,9 +97,10 @@ export class InspectTab {
 /** One number, or the range with how often each occurs. @returns {HTMLElement} */
 function spread(/** @type {Spread} */ { min, max, values }) {
   if (min === null) return h("span", { class: "hint" }, "none");
-  const text = min === max ? String(min) : `${min} – ${max}`;
-  const often = values.slice(0, 12).map(({ value, modules }) => `${value} in ${plural(modules, "module")}`);
-  return h("span", { title: often.join("\n") }, text, values.length > 1 ? h("span", { class: "hint" }, ` mostly ${values[0]?.value}`) : "");
+  const round = (/** @type {number} */ value) => String(Number(value.toPrecision(4)));
+  const text = min === max ? round(min) : `${round(min)} – ${round(max ?? min)}`;
+  const often = values.slice(0, 12).map(({ value, modules }) => `${round(value)} in ${plural(modules, "module")}`);
+  return h("span", { title: often.join("\n") }, text, values.length > 1 ? h("span", { class: "hint" }, ` mostly ${round(values[0]?.value ?? min)}`) : "");
 }
 
 /** @returns {HTMLElement[]} */

@@ -10,12 +10,12 @@ import { icon } from "../icons.js";
 /** @type {Record<string, string>} */
 const DIALECTS = {
   a1111: "A1111 user metadata",
-  civitai_browser: "Civitai Browser+",
-  civitai_version: "Civitai version",
-  civitai_model: "Civitai model (SDNext)",
-  sdnext: "SDNext",
-  metadata: "LoRA Manager for ComfyUI",
+  "browser+": "Civitai Browser+",
+  civitai: "Civitai version",
+  sdnext: "SDNext, a Civitai model",
+  "lora-manager": "LoRA Manager for ComfyUI",
   text: "description",
+  unknown: "",
 };
 
 /** A fold whose text is put in when it is opened first. @param {string} title @param {import("../dom.js").Child} note @param {() => string} read */
@@ -41,10 +41,10 @@ function pretty(/** @type {string} */ text) {
 
 export function sideFile(/** @type {SideFile} */ file) {
   const kind = file.dialect ? (DIALECTS[file.dialect] ?? file.dialect) : "";
-  const note = [kind, bytes(file.size)].filter(Boolean).join(" · ");
+  const note = [kind, file.size === null ? "" : bytes(file.size)].filter(Boolean).join(" · ");
   if (file.text === null) return h("div", { class: "raw none" }, h("span", { class: "raw-title" }, file.name), h("span", { class: "number" }, note), file.error && h("p", { class: "file-warning" }, icon("warn"), file.error));
   const element = fold(file.name, note, () => pretty(file.text ?? ""));
-  element.title = `Changed ${when(file.modified)}`;
+  if (file.modified !== null) element.title = `Changed ${when(file.modified)}`;
   if (file.error) element.append(h("p", { class: "file-warning" }, icon("warn"), file.error));
   return element;
 }

@@ -1,0 +1,228 @@
+// The page of settings: each is saved as soon as it is changed, says so, and says at its place why when it is not.
+import { ApiError, request } from "../api.js";
+import { add, debounce, h } from "../dom.js";
+import { icon } from "../icons.js";
+import { preferences } from "../preferences.js";
+import { trouble } from "./parts.js";
+
+/** @typedef {import("../types.js").Preferences} Preferences */
+/** @typedef {import("../types.js").Lora} Lora */
+/** @typedef {import("../dom.js").Child} Child */
+/** @typedef {{element: HTMLElement, show: (values: Preferences) => void}} Setting */
+
+let over = new AbortController();
+/** @type {Setting[]} */
+let settings = [];
+
+/** @returns {Promise<void>} */
+export async function open(/** @type {HTMLElement} */ container) {
+  over = new AbortController();
+  await preferences.load();
+  if (over.signal.aborted) return;
+  const { values } = preferences;
+  if (!values) return container.replaceChildren(trouble("LoRA Manager does not answer.", () => (container.replaceChildren(), void open(container))));
+  settings = [];
+  const group = (/** @type {string} */ title, /** @type {Setting[]} */ ...parts) => {
+    settings.push(...parts);
+    return h("section", { class: "settings-group", "aria-label": title }, h("h2", null, title), ...parts.map(({ element }) => element));
+  };
+  container.append(
+    h(
+      "div",
+      { class: "settings" },
+      group("Side files", writeBack()),
+      group("Files", organise(), trashDays()),
+      group("Pictures", blur()),
+      group("Civitai", address("civitai_url", "Address", "https://civitai.com", "Where models are looked up and downloaded from; a mirror works too."), address("civitai_archive_url", "Archive", "https://civitaiarchive.com", "Asked when Civitai does not know a file any more."), key()),
+    ),
+  );
+  for (const setting of settings) setting.show(values);
+  preferences.addEventListener("change", () => preferences.values && settings.forEach((setting) => preferences.values && setting.show(preferences.values)), { signal: over.signal });
+}
+
+export function close() {
+  over.abort();
+}
+
+/**
+ * The frame of a setting: its label, its control, what it is for, and what became of the last change.
+ * @param {string} name in the API
+ * @param {string} label
+ * @param {HTMLElement} control
+ * @param {Child[]} about
+ */
+function frame(name, label, control, about) {
+  const state = h("span", { class: "save-state", role: "status" });
+  const problem = h("p", { class: "form-note", role: "alert", id: `problem-${name}` });
+  const text = h("p", { class: "hint", id: `about-${name}` });
+  add(text, about);
+  const box = control.matches("input, select") ? control : control.querySelector("input, select");
+  box?.setAttribute("aria-describedby", `about-${name} problem-${name}`);
+  if (box && !box.id) box.id = `setting-${name}`;
+  const head = h("div", { class: "field-head" }, control.getAttribute("role") === "radiogroup" ? h("h3", null, label) : h("label", { for: box?.id ?? "" }, label), state);
+  const element = h("div", { class: `setting setting-${name}` }, head, control, problem, text);
+  let turn = 0;
+  /** @returns {Promise<boolean>} */
+  const save = async (/** @type {unknown} */ value) => {
+    turn += 1;
+    const mine = turn;
+    state.className = "save-state";
+    state.textContent = "Saving…";
+    try {
+      const values = await request("PATCH", "settings", { body: { [name]: value } });
+      if (mine !== turn) return true;
+      problem.textContent = "";
+      box?.removeAttribute("aria-invalid");
+      state.classList.add("saved");
+      state.replaceChildren(icon("check"), "Saved");
+      preferences.take(values);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (mine !== turn) return false;
+      state.replaceChildren();
+      box?.setAttribute("aria-invalid", "true");
+      problem.textContent = error.message;
+      return false;
+    }
+  };
+  return { element, save };
+}
+
+/** Put a value into a box, unless the user is typing in it or it holds what was refused. */
+function put(/** @type {HTMLInputElement|HTMLSelectElement} */ box, /** @type {string} */ value) {
+  if (document.activeElement !== box && box.getAttribute("aria-invalid") !== "true") box.value = value;
+}
+
+/** @returns {Setting} */
+function writeBack() {
+  const choices = /** @type {const} */ ([
+    ["off", "Off", "Nothing is written beside your files. What you say is kept in the data folder alone."],
+    ["a1111", "NAME.json", "As A1111, Forge and reForge read it: trigger words, weight, notes, base model."],
+    ["metadata", "NAME.metadata.json", "As LoRA Manager for ComfyUI reads it."],
+  ]);
+  const options = choices.map(([value, text, about]) => {
+    const radio = h("input", { type: "radio", name: "write_back", value });
+    radio.addEventListener("change", () => void save(value));
+    return h("label", { class: "choice" }, radio, h("span", null, h("strong", null, text), h("span", { class: "hint" }, about)));
+  });
+  const group = h("div", { class: "choices", role: "radiogroup", "aria-label": "Write edits to side files" }, ...options);
+  const { element, save } = frame("write_back", "Write edits to side files", group, ["Keys that others wrote are kept, a file of another kind is never turned into this one, and nothing is written on a read-only drive."]);
+  return {
+    element,
+    show(values) {
+      for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === values.write_back;
+    },
+  };
+}
+
+/** @returns {Setting} */
+function trashDays() {
+  const box = h("input", { type: "number", min: 0, max: 3650, step: 1, class: "short-box", inputMode: "numeric" });
+  const { element, save } = frame("trash_days", "Days in the trash", box, ["How long what you delete can be brought back. 0 keeps it until you empty the trash."]);
+  box.addEventListener("change", () => void save(box.value === "" ? null : Number(box.value)));
+  return { element, show: (values) => put(box, String(values.trash_days)) };
+}
+
+/** @returns {Setting} */
+function blur() {
+  const choices = /** @type {[number, string][]} */ ([[0, "Never"], [2, "PG-13 and above"], [4, "R and above"], [8, "X and above"], [16, "XXX"]]);
+  const box = h("select", { class: "short-box" }, ...choices.map(([value, text]) => h("option", { value }, text)));
+  const { element, save } = frame("blur_from", "Blur pictures from", box, ["By the NSFW level of a LoRA. A click on the picture shows it."]);
+  box.addEventListener("change", () => void save(Number(box.value)));
+  return {
+    element,
+    show(values) {
+      if (!choices.some(([value]) => value === values.blur_from) && ![...box.options].some((option) => option.value === String(values.blur_from))) box.append(h("option", { value: values.blur_from }, `Level ${values.blur_from} and above`));
+      put(box, String(values.blur_from));
+    },
+  };
+}
+
+/** @param {"civitai_url"|"civitai_archive_url"} name @param {string} label @param {string} standard @param {string} about @returns {Setting} */
+function address(name, label, standard, about) {
+  const box = h("input", { type: "url", placeholder: standard, spellcheck: false, autocomplete: "off" });
+  const { element, save } = frame(name, label, box, [about]);
+  box.addEventListener("change", () => void save(box.value.trim() || null));
+  return { element, show: (values) => put(box, values[name] ?? "") };
+}
+
+/** Written, never read back: only whether there is one. @returns {Setting} */
+function key() {
+  const box = h("input", { type: "password", placeholder: "Paste a key", autocomplete: "off", spellcheck: false });
+  const set = h("button", { class: "small-button", type: "submit" }, "Set");
+  const remove = h("button", { class: "small-button", type: "button" }, "Remove");
+  const now = h("span", { class: "key-state" });
+  const form = h("form", { class: "key-form" }, box, set, remove, now);
+  const { element, save } = frame("civitai_key", "API key", form, ["Needed for some downloads. It is kept in the data folder, readable by you alone, and sent to the address above and nowhere else."]);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (box.value.trim() && (await save(box.value.trim()))) box.value = "";
+  });
+  remove.addEventListener("click", () => void save(null));
+  return {
+    element,
+    show(values) {
+      now.replaceChildren(...(values.civitai_key_set ? [icon("check"), "A key is set"] : ["No key is set"]));
+      now.classList.toggle("good", values.civitai_key_set);
+      remove.hidden = !values.civitai_key_set;
+      box.placeholder = values.civitai_key_set ? "Paste another key" : "Paste a key";
+    },
+  };
+}
+
+/** The template by which files are sorted into folders, with what it would do to some of them. @returns {Setting} */
+function organise() {
+  const box = h("input", { class: "template-box", spellcheck: false, autocomplete: "off", maxLength: 500 });
+  const fields = h("div", { class: "template-fields" });
+  const example = h("div", { class: "template-example", role: "status" });
+  const control = h("div", null, box, fields, example);
+  const { element, save } = frame("organise_template", "Folder template", control, ["Used when you organise files: choose LoRAs in the library, then Organise. Nothing is moved before you have seen what would happen."]);
+  /** @type {Promise<Lora[]>|null} */
+  let some = null;
+  let turn = 0;
+  const look = async () => {
+    turn += 1;
+    const mine = turn;
+    try {
+      some ??= request("GET", "loras?limit=3&sort=random&seed=7&state=ok").then(({ items }) => items);
+      const ids = (await some).map(({ id }) => id);
+      if (!ids.length) return;
+      const { items } = await request("POST", "files/organise", { body: { selection: { ids }, template: box.value, dry_run: true } });
+      if (mine === turn) example.replaceChildren(...items.map((/** @type {any} */ one) => h("div", null, h("code", { class: "from" }, one.from), icon("right"), h("code", null, one.to ?? one.reason ?? ""))));
+    } catch (error) {
+      some = null;
+      if (!(error instanceof ApiError)) throw error;
+      if (mine === turn) example.replaceChildren(h("p", { class: "form-note" }, error.message));
+    }
+  };
+  const soon = debounce(() => void look(), 200);
+  box.addEventListener("input", soon);
+  box.addEventListener("change", () => void save(box.value.trim() || null));
+  void request("GET", "files/template-fields").then(
+    ({ items }) =>
+      fields.replaceChildren(
+        ...items.map((/** @type {{name: string, meaning: string}} */ { name, meaning }) => {
+          const insert = h("button", { class: "word", type: "button", title: meaning, "aria-label": `Insert {${name}}: ${meaning}` }, `{${name}}`);
+          insert.addEventListener("mousedown", (event) => event.preventDefault()); // the box keeps its caret
+          insert.addEventListener("click", () => {
+            box.setRangeText(`{${name}}`, box.selectionStart ?? box.value.length, box.selectionEnd ?? box.value.length, "end");
+            box.focus();
+            soon();
+          });
+          return insert;
+        }),
+      ),
+    (error) => {
+      if (!(error instanceof ApiError)) throw error; // the names are in the error of a wrong template too
+    },
+  );
+  return {
+    element,
+    show(values) {
+      const before = box.value;
+      put(box, values.organise_template);
+      if (box.value !== before || !example.childElementCount) void look();
+    },
+  };
+}
