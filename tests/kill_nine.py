@@ -155,6 +155,18 @@ def _must(outcome: tuple[int, Any]) -> Any:
     return answer
 
 
+def choose_steps(steps: dict[str, int], times: int) -> dict[str, list[int]]:
+    """At which steps to kill, by scenario: each in proportion to how many it has, spread evenly, its last one always."""
+    total, left = sum(steps.values()), times
+    chosen: dict[str, list[int]] = {}
+    for name, count in steps.items():
+        is_last = len(chosen) == len(steps) - 1
+        share = left if is_last else min(left, max(1, round(times * count / total)))
+        chosen[name] = [count - number * count // share % count for number in range(share)]
+        left -= share
+    return chosen
+
+
 def kill_all(times: int, base: Path, other_device: Path | None, say: Callable[[str], None]) -> int:
     """Kill `times` times, spread over all steps of all scenarios; returns how often something was lost."""
     stages = {}
@@ -162,25 +174,21 @@ def kill_all(times: int, base: Path, other_device: Path | None, say: Callable[[s
         away = other_device / str(number) if other_device else None
         stages[name] = Stage(base / str(number), away, scenario)
     steps = {name: stage.count_steps() for name, stage in stages.items()}
-    total, lost = sum(steps.values()), 0
-    every = [(name, step) for name in stages for step in range(1, steps[name] + 1)]
-    chosen = [every[number * total // times] for number in range(times)] if times < total else every
-    while len(chosen) < times:
-        chosen += every[: times - len(chosen)]
+    chosen = choose_steps(steps, times)
+    lost = 0
     for name, stage in stages.items():
         began, ended = time.monotonic(), Counter[str]()
-        mine = [step for of_name, step in chosen if of_name == name]
-        for step in mine:
+        for step in chosen[name]:
             try:
                 ended[stage.kill_at(step)] += 1
             except Lost as error:
                 lost += 1
                 say(f"  LOST  {name}, killed at step {step} of {steps[name]}: {error}")
         say(
-            f"{name:<24} {steps[name]:>4} steps, killed {len(mine):>3} times: {ended['done']} found done or finished, "
+            f"{name:<24} {steps[name]:>4} steps, killed {len(chosen[name]):>3} times: {ended['done']} found done or finished, "
             f"{ended['not done']} not done or taken back, {time.monotonic() - began:.1f} s"
         )
-    say(f"killed {len(chosen)} times, something lost {lost} times")
+    say(f"killed {sum(map(len, chosen.values()))} times, something lost {lost} times")
     return lost
 
 
