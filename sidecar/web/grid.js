@@ -153,7 +153,7 @@ export class LoraGrid extends HTMLElement {
   #makeRow() {
     const cards = Array.from({ length: this.columns }, () => new Card());
     cards.forEach((card, at) => card.element.setAttribute("aria-colindex", String(at + 1)));
-    const element = h("div", { class: "row", role: "row" }, ...cards.map((card) => card.element));
+    const element = h("div", { class: "card-row", role: "row" }, ...cards.map((card) => card.element));
     this.space.append(element);
     return { element, cards, row: -1 };
   }

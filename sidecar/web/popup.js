@@ -54,7 +54,8 @@ function place(/** @type {HTMLElement} */ box, /** @type {HTMLElement} */ anchor
   const up = box.offsetHeight > below && above > below;
   box.style.maxHeight = `${Math.max(120, up ? above : below)}px`;
   box.style.left = `${Math.max(EDGE, Math.min(at.left, innerWidth - box.offsetWidth - EDGE))}px`;
-  box.style.top = up ? `${Math.max(EDGE, at.top - GAP - box.offsetHeight)}px` : `${at.bottom + GAP}px`;
+  box.style.top = up ? "auto" : `${at.bottom + GAP}px`;
+  box.style.bottom = up ? `${innerHeight - at.top + GAP}px` : "auto"; // what grows in it grows upwards
 }
 
 /**

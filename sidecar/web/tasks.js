@@ -51,16 +51,17 @@ export const tasks = new Tasks();
 /**
  * Wait for a task's end. A failure or a stop is told here.
  * @param {number} id
+ * @param {{quiet?: boolean}} [options] quiet: that it was stopped is not told
  * @returns {Promise<any>} its result; null when there is none
  */
-export function whenDone(id) {
+export function whenDone(id, { quiet = false } = {}) {
   return new Promise((done) => {
     const over = new AbortController();
     const look = (/** @type {Task|undefined} */ task) => {
       if (task?.id !== id || task.state === "running" || over.signal.aborted) return;
       over.abort();
       if (task.state === "failed") toast(`${task.title}: ${task.message || "it failed."}`, { kind: "error" });
-      else if (task.state === "cancelled") toast(`${task.title}: stopped. What was done so far stays.`);
+      else if (task.state === "cancelled" && !quiet) toast(`${task.title}: stopped. What was done so far stays.`);
       done(task.state === "done" ? task.result : null);
     };
     const ask = async () => {

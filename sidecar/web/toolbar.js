@@ -57,6 +57,7 @@ function drawCounts() {
 function startSearch(/** @type {import("./grid.js").LoraGrid} */ grid) {
   /** @type {HTMLInputElement} */
   const box = find("#search");
+  if (window.matchMedia("(max-width: 720px)").matches) box.placeholder = "Search";
   let session = false; // one entry in the history for one search, however many letters it has
   const search = debounce(() => {
     query.set({ q: box.value.trim() }, { replace: session });

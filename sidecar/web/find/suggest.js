@@ -41,8 +41,8 @@ export function startSuggestions(search) {
       return last.items.some((item) => item.text === typed) && last.items.length === 1 ? [] : last.items;
     },
     draw: (item) => [
-      h("span", { class: `suggest-kind ${item.kind}` }, item.kind === "name" ? icon("image") : item.kind === "tag" ? icon("tag") : null),
-      h("span", { class: item.kind === "field" ? "suggest-text field" : "suggest-text" }, item.kind === "field" ? item.text : item.value),
+      h("span", { class: "suggest-kind" }, item.kind === "name" ? icon("image") : item.kind === "tag" ? icon("tag") : null),
+      h("span", { class: item.kind === "field" ? "suggest-text of-field" : "suggest-text" }, item.kind === "field" ? item.text : item.value),
       h("span", { class: "suggest-hint" }, item.kind === "field" ? item.label : item.count === null ? "" : count(item.count)),
     ],
     choose: (item) => {

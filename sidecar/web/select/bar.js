@@ -13,7 +13,7 @@ import { newCollection } from "../rail/collections.js";
 import { pickName } from "../rail/picks.js";
 import { tasks } from "../tasks.js";
 import { toast } from "../toast.js";
-import { changeSelected } from "./bulk.js";
+import { changeSelected, markSelected, toggleSelected } from "./bulk.js";
 import { selection } from "./selection.js";
 import { openTagging } from "./tagging.js";
 
@@ -77,15 +77,15 @@ function menuTool(name, label, items) {
 function buttons() {
   return [
     tool("tag", "Tags", openTagging),
-    tool("star", "Favourite", () => void favourite()),
-    menuTool("rate", "Rating", () => [...STARS, null].map((rating) => ({ label: rating ? pickName("rating", String(rating)) : "No rating", icon: rating ? "star" : "gone", run: () => void set({ rating }, rating ? `rated ${rating}` : "without a rating") }))),
-    menuTool("label", "Label", () => labelItems((label) => void set({ label }, label ? `labelled ${label}` : "without a label"))),
+    tool("star", "Favourite", () => void toggleSelected("favorite")),
+    menuTool("rate", "Rating", () => [...STARS, null].map((rating) => ({ label: rating ? pickName("rating", String(rating)) : "No rating", icon: rating ? "star" : "gone", run: () => void markSelected({ rating }) }))),
+    menuTool("label", "Label", () => labelItems((label) => void markSelected({ label }))),
     menuTool("layers", "Collection", collectionItems),
     menuTool("eye", "Visibility", () => [
-      ...LEVELS.map(([nsfw, label]) => ({ label: nsfw ? label : "Level not known", icon: /** @type {IconName} */ (nsfw ? "warn" : "gone"), run: () => void set({ nsfw }, nsfw ? `marked ${label}` : "without a level") })),
+      ...LEVELS.map(([nsfw, label]) => ({ label: nsfw ? label : "Level not known", icon: /** @type {IconName} */ (nsfw ? "warn" : "gone"), run: () => void markSelected({ nsfw }) })),
       null,
-      { label: "Hide", icon: "hide", run: () => void set({ hidden: true }, "hidden") },
-      { label: "Show again", icon: "eye", run: () => void set({ hidden: false }, "shown again") },
+      { label: "Hide", icon: "hide", run: () => void markSelected({ hidden: true }) },
+      { label: "Show again", icon: "eye", run: () => void markSelected({ hidden: false }) },
     ]),
     menuTool("more", "More", () => [
       { label: "Move to a folder…", icon: "move", run: () => void withChosen(moveLoras) },
@@ -106,15 +106,6 @@ export function labelItems(/** @type {(label: string|null) => void} */ choose, /
     ...(now === undefined ? {} : { checked: label === now }),
     run: () => choose(label),
   }));
-}
-
-const set = (/** @type {Record<string, unknown>} */ values, /** @type {string} */ text) => changeSelected({ set: values }, (what) => `${what} ${text}`);
-
-/** All become favourites, unless all that can be seen are. */
-function favourite() {
-  const { loaded } = selection;
-  const favorite = !loaded.length || loaded.some((lora) => !lora.favorite);
-  return set({ favorite }, favorite ? "made favourites" : "no favourites any more");
 }
 
 function collectionItems(/** @type {HTMLElement} */ button) {

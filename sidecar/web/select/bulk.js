@@ -3,6 +3,7 @@ import { request } from "../api.js";
 import { attempt } from "../ask.js";
 import { plural } from "../format.js";
 import { library } from "../library.js";
+import { pickName } from "../rail/picks.js";
 import { offerUndo } from "../undo.js";
 import { toast } from "../toast.js";
 import { selection } from "./selection.js";
@@ -35,3 +36,23 @@ export async function changeSelected(change, told) {
     selection.emit("busy", null);
   }
 }
+
+/** @typedef {{favorite?: boolean, hidden?: boolean, rating?: number|null, label?: string|null, nsfw?: number}} MarkValues */
+
+/** What a mark did, to stand after its subject: "3 LoRAs" … */
+export function markText(/** @type {MarkValues} */ { favorite, hidden, rating, label, nsfw }) {
+  if (favorite !== undefined) return favorite ? "made favourites" : "no favourites any more";
+  if (hidden !== undefined) return hidden ? "hidden" : "shown again";
+  if (rating !== undefined) return rating ? `rated ${pickName("rating", String(rating))}` : "without a rating";
+  if (label !== undefined) return label ? `labelled ${label}` : "without a label";
+  return nsfw ? `marked ${pickName("nsfw", String(nsfw))}` : "without a level";
+}
+
+/** Put a mark on everything that is selected. */
+export const markSelected = (/** @type {MarkValues} */ values) => changeSelected({ set: values }, (what) => `${what} ${markText(values)}`);
+
+/** Turn a mark on, or off when all that can be seen have it. */
+export const toggleSelected = (/** @type {"favorite"|"hidden"} */ name) => {
+  const { loaded } = selection;
+  return markSelected({ [name]: !loaded.length || loaded.some((lora) => !lora[name]) });
+};

@@ -6,7 +6,7 @@ import { titleOf } from "../format.js";
 import { library } from "../library.js";
 import { openMenu } from "../popup.js";
 import { labelItems, trash } from "./bar.js";
-import { changeSelected } from "./bulk.js";
+import { markSelected, markText, toggleSelected } from "./bulk.js";
 import { selection } from "./selection.js";
 
 /** @typedef {import("../types.js").Lora} Lora */
@@ -30,17 +30,11 @@ export function cardKey(event, { lora, index, anchor }) {
 }
 
 function onSelected(/** @type {string} */ key, /** @type {HTMLElement|undefined} */ anchor) {
-  const set = (/** @type {Record<string, unknown>} */ values, /** @type {string} */ text) => void changeSelected({ set: values }, (what) => `${what} ${text}`);
-  const { loaded } = selection;
-  if (key === "f") {
-    const favorite = loaded.some((lora) => !lora.favorite);
-    set({ favorite }, favorite ? "made favourites" : "no favourites any more");
-  } else if (key === "h") {
-    const hidden = loaded.some((lora) => !lora.hidden);
-    set({ hidden }, hidden ? "hidden" : "shown again");
-  } else if (key === "l" && anchor) openMenu(anchor, "Label", labelItems((label) => set({ label }, label ? `labelled ${label}` : "without a label")));
+  if (key === "f") void toggleSelected("favorite");
+  else if (key === "h") void toggleSelected("hidden");
+  else if (key === "l" && anchor) openMenu(anchor, "Label", labelItems((label) => void markSelected({ label })));
   else if (key === "Delete") void trash();
-  else if (key !== "l") set({ rating: Number(key) || null }, Number(key) ? `rated ${key}` : "without a rating");
+  else if (key !== "l") void markSelected({ rating: Number(key) || null });
 }
 
 function onOne(/** @type {string} */ key, /** @type {Lora} */ lora, /** @type {HTMLElement|undefined} */ anchor) {
@@ -48,19 +42,19 @@ function onOne(/** @type {string} */ key, /** @type {Lora} */ lora, /** @type {H
   if (key === "f") void toggleFavorite(lora);
   else if (key === "h") void hide(lora);
   else if (key === "l" && anchor) {
-    const choose = (/** @type {string|null} */ label) => void changeOne(lora, { label }, label ? `${title} labelled ${label}` : `${title} without a label`);
+    const choose = (/** @type {string|null} */ label) => void changeOne(lora, { label }, `${title} ${markText({ label })}`);
     openMenu(anchor, "Label", labelItems(choose, lora.label));
   } else if (key === "Delete") void deleteOne(lora);
   else if (key !== "l") {
     const rating = Number(key) || null;
-    if (rating !== lora.rating) void changeOne(lora, { rating }, rating ? `${title} rated ${rating}` : `${title} without a rating`);
+    if (rating !== lora.rating) void changeOne(lora, { rating }, `${title} ${markText({ rating })}`);
   }
 }
 
 /** What is hidden leaves the list, unless hidden ones are shown. */
 async function hide(/** @type {Lora} */ lora) {
   const hidden = !lora.hidden;
-  const done = await changeOne(lora, { hidden }, `${titleOf(lora)} ${hidden ? "hidden" : "shown again"}`, { tell: true });
+  const done = await changeOne(lora, { hidden }, `${titleOf(lora)} ${markText({ hidden })}`, { tell: true });
   if (done && hidden) await library.reload({ keepPlace: true });
 }
 

@@ -22,7 +22,7 @@ const ROWS = 300;
  */
 export async function openOrganise(chosen, many) {
   const start = preferences.values?.organise_template ?? "{base_model}/{type}/{name}";
-  const box = h("input", { type: "text", class: "template-box", value: start, maxLength: 500, spellcheck: false, autocomplete: "off", "aria-label": "Template" });
+  const box = h("input", { type: "text", class: "organise-box", value: start, maxLength: 500, spellcheck: false, autocomplete: "off", "aria-label": "Template" });
   const root = h("select", { "aria-label": "LoRA folder" });
   const rootLine = h("label", { class: "template-root", hidden: true }, "in ", root);
   const fields = h("div", { class: "words small", role: "group", "aria-label": "Fields" });
@@ -49,7 +49,7 @@ export async function openOrganise(chosen, many) {
     try {
       const answer = await request("POST", "files/organise", { body: body(true) });
       if (mine === turn) task = answer.task ?? 0;
-      const outcome = /** @type {Outcome|null} */ (answer.task ? await whenDone(answer.task) : answer);
+      const outcome = /** @type {Outcome|null} */ (answer.task ? await whenDone(answer.task, { quiet: true }) : answer);
       if (mine !== turn || !outcome) return;
       task = 0;
       show(outcome);
@@ -112,21 +112,21 @@ export async function openOrganise(chosen, many) {
 /** @param {import("../types.js").FileOutcome} item */
 function row({ from, to, state, reason }) {
   const refused = state === "conflict" || state === "failed";
-  const place = h("span", { class: "dry-to" }, ...path(to ?? ""));
+  const place = h("span", { class: "dry-to", title: to }, ...path(to ?? ""));
   return h(
     "div",
     { class: `dry-row ${state}` },
-    h("span", { class: "dry-from" }, ...path(from)),
+    h("span", { class: "dry-from", title: from }, ...path(from)),
     icon(refused ? "warn" : state === "same" ? "check" : "right"),
     state === "same" ? h("span", { class: "hint" }, "stays") : place,
     refused ? h("p", { class: "dry-reason" }, reason ?? "") : null,
   );
 }
 
-/** A path whose last part stands out. */
+/** A path whose last part stands out, without the ending that never changes. */
 function path(/** @type {string} */ text) {
   const cut = text.lastIndexOf("/") + 1;
-  return [h("span", { class: "hint" }, text.slice(0, cut)), text.slice(cut)];
+  return [h("span", { class: "hint" }, text.slice(0, cut)), text.slice(cut).replace(/\.(safetensors|ckpt|pt)$/i, "")];
 }
 
 /**

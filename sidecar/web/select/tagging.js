@@ -89,6 +89,7 @@ export function openTagging(/** @type {HTMLElement} */ anchor) {
     present,
     h("div", { class: "dialog-actions" }, apply),
   );
+  draw();
   const close = popup(anchor, form, { label: "Tags of the selected LoRAs", className: "form-popup tagging-popup" });
   completeTag(box, take);
   box.addEventListener("keydown", (event) => {
@@ -107,6 +108,5 @@ export function openTagging(/** @type {HTMLElement} */ anchor) {
       return `${parts.join(", ")} ${what}`;
     });
   });
-  draw();
   box.focus();
 }
