@@ -134,11 +134,16 @@ export class TagList extends Emitter {
   }
 
   async #color(/** @type {Tag[]} */ tags, /** @type {string|null} */ color) {
+    /** @type {number[]} */
+    const actions = [];
     for (const { name } of tags) {
       const answer = await attempt(() => request("POST", "tags/color", { body: { name, color } }), { failed: "Not coloured" });
       if (!answer) break;
-      offerUndo(answer, color ? `${name} is ${color}` : `${name} has no colour`);
+      actions.push(answer.action);
     }
+    const [first, ...more] = actions;
+    const what = actions.length === 1 ? `${tags[0]?.name} is` : `${plural(actions.length, "tag")} are`;
+    if (first !== undefined) offerUndo({ action: first }, color ? `${what} ${color} now` : `${what} without a colour now`, more);
     this.emit("changed");
   }
 

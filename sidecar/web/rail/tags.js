@@ -88,6 +88,7 @@ export class Tags {
       this.more.textContent = rest > 0 ? `Show ${count(rest)} more` : "Show more";
     }
     if (this.found) this.more.hidden = true;
+    this.list.classList.toggle("has-parents", elements.some((one) => one.classList.contains("parent")));
     arrange(this.list, elements, this.busy() && document.activeElement !== this.box && !this.more.matches(":hover, :focus-visible"));
   }
 
