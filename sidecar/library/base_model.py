@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sidecar.library.header import Header
+from sidecar.library.source import BaseModel
 
 UNKNOWN = "Unknown"
 
 # Civitai's names (https://civitai.com, model version "baseModel") on ours; others pass through as they are.
 _CIVITAI = (
-    (r"SD 1(\.\d)?( .*)?", "SD 1.x"),
-    (r"SD 2(\.\d)?( .*)?", "SD 2.x"),
-    (r"SDXL .*", "SDXL"),
-    (r"Pony( .*)?", "Pony"),
+    (r"SD ?1(\.\d)?( .*)?", "SD 1.x"),
+    (r"SD ?2(\.\d)?( .*)?", "SD 2.x"),
+    (r"SDXL( .*)?", "SDXL"),
+    (r"Pony( Diffusion)?( V6.*)?", "Pony"),  # V7 is another model, on AuraFlow
     (r"Illustrious( .*)?", "Illustrious"),
     (r"NoobAI( .*)?", "NoobAI"),
-    (r"SD 3(\.\d)?( .*)?", "SD 3"),
-    (r"Flux\.1 .*", "Flux"),
+    (r"SD ?3(\.\d)?( .*)?", "SD 3"),
+    (r"Flux\.1( .*)?", "Flux"),
 )
 # Families that share SDXL's architecture: only names can tell them apart.
 _SDXL_FAMILIES = (
@@ -45,53 +47,61 @@ _CROSS_ATTENTION_INPUT = re.compile(r"attn2[._](to_[kv]|processor\.to_[kv]_lora)
 _DOWN = re.compile(r"lora_down|lora_A|\.down\.|hada_w1_b|lokr_w")
 
 
+@lru_cache(maxsize=1_000)
 def from_civitai(name: str) -> str:
     """Our name for Civitai's `baseModel`."""
     name = name.strip()
     for pattern, ours in _CIVITAI:
         if re.fullmatch(pattern, name):
             return ours
-    return name if name and name != "Other" else UNKNOWN
+    return name[:80] if name and name not in ("Other", UNKNOWN) else UNKNOWN
 
 
 def detect(header: Header) -> tuple[str, str]:
-    """Return (base model, reason) from the header alone: names of the tensors, their shapes, then what training wrote.
+    """Return (base model, reason) from the header alone."""
+    return detected(header)[:2]
+
+
+def detected(header: Header) -> BaseModel:
+    """The base model by a header's tensors, their shapes, then what training wrote; `UNKNOWN` with the reason.
 
     Tensors come first because `modelspec.architecture` can be bogus; metadata tells families of one architecture apart.
     """
-    from_tensors, how = _from_tensors(header)
-    stated, where = _from_metadata(header.metadata)
-    if from_tensors and (from_tensors != "SDXL"):
-        return from_tensors, how
-    if from_tensors == "SDXL" or stated == "SDXL":
-        family = _sdxl_family(header.metadata)
-        if family:
-            return family
-        return "SDXL", how if from_tensors else where
+    name, how = _from_tensors(header)
+    from_tensors = BaseModel(name or UNKNOWN, how, "tensors")
+    stated = _from_metadata(header.metadata)
+    if name and name != "SDXL":
+        return from_tensors
+    if name == "SDXL" or (stated and stated.name == "SDXL"):
+        return _sdxl_family(header.metadata) or (from_tensors if name or stated is None else stated)
     if stated:
-        return stated, where
+        return stated
     if not header.tensors:
-        return UNKNOWN, "The file holds no tensors and names no base model."
-    return UNKNOWN, f"{how} Its metadata names no base model."
+        return BaseModel(UNKNOWN, "The file holds no tensors and names no base model.", "tensors")
+    return BaseModel(UNKNOWN, f"{how} Its metadata names no base model.", "tensors")
 
 
-def _sdxl_family(metadata: dict[str, str]) -> tuple[str, str] | None:
+def _sdxl_family(metadata: dict[str, str]) -> BaseModel | None:
     for key in ("ss_sd_model_name", "modelspec.title", "ss_output_name", "modelspec.tags"):
         for pattern, family in _SDXL_FAMILIES:
             if pattern.search(metadata.get(key, "")):
-                return family, f"SDXL tensors; {key} says {metadata[key][:80]!r}."
+                return BaseModel(family, f"SDXL tensors; {key} says {metadata[key][:80]!r}.", _source_of(key))
     return None
 
 
-def _from_metadata(metadata: dict[str, str]) -> tuple[str | None, str]:
+def _from_metadata(metadata: dict[str, str]) -> BaseModel | None:
     for key in ("ss_base_model_version", "modelspec.architecture"):
         value = metadata.get(key, "").lower()
         for beginning, name in _ARCHITECTURES:
             if value.startswith(beginning):
-                return name, f"{key} says {value[:80]!r}."
+                return BaseModel(name, f"{key} says {value[:80]!r}.", _source_of(key))
     if metadata.get("ss_v2") == "True":
-        return "SD 2.x", "ss_v2 says 'True'."
-    return None, ""
+        return BaseModel("SD 2.x", "ss_v2 says 'True'.", "kohya")
+    return None
+
+
+def _source_of(key: str) -> str:
+    return "modelspec" if key.startswith("modelspec.") else "kohya"
 
 
 def _from_tensors(header: Header) -> tuple[str | None, str]:

@@ -33,7 +33,7 @@ def identities_of(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> di
     """Identities by LoRA, made where there are none yet; unknown ids are left out."""
     ids = orjson.dumps(list(lora_ids)).decode()
     without = connection.execute(
-        """SELECT l.id, l.body_hash FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
+        """SELECT l.id, l.body_hash, l.favorite, l.rating FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
            WHERE l.identity_id IS NULL""",
         (ids,),
     ).fetchall()
@@ -46,15 +46,24 @@ def identities_of(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> di
 
 
 def _make_identities(connection: sqlite3.Connection, files: list[sqlite3.Row]) -> None:
-    """One identity a content: files of the same body hash share it; a file that is not hashed has its own."""
+    """One identity a content: files of the same body hash share it; a file that is not hashed has its own.
+
+    From here on the user's word counts, and it begins with what another tool's side file says: favourite and rating.
+    """
     number = connection.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()[0]
     numbers: dict[object, int] = {}
+    marks: dict[object, tuple[int, int]] = {}
     for row in files:
         content = row["body_hash"] or row["id"]
         numbers.setdefault(content, number + len(numbers) + 1)
+        favorite, rating = marks.get(content, (0, 0))
+        marks[content] = max(favorite, row["favorite"]), max(rating, row["rating"])
     connection.executemany(
-        "INSERT INTO identities (id, body_hash) VALUES (?, ?)",
-        ((one, content if isinstance(content, str) else None) for content, one in numbers.items()),
+        "INSERT INTO identities (id, body_hash, favorite, rating) VALUES (?, ?, ?, nullif(?, 0))",
+        (
+            (one, content if isinstance(content, str) else None, *marks[content])
+            for content, one in numbers.items()
+        ),
     )
     connection.executemany(
         "UPDATE loras SET identity_id = ? WHERE body_hash = ?",

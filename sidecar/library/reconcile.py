@@ -10,9 +10,12 @@ from typing import NamedTuple
 from sidecar.library.folders import Root
 from sidecar.library.record import Record
 from sidecar.library.sources import FileJob
+from sidecar.library.store import apply_facts
 from sidecar.library.walking import FoundFolder
 
-_MOVED = (*Record._fields, "sort_name", "modified", "present", "texts_read")
+_MOVED = (
+    *Record._fields, "sort_name", "modified", "present", "texts_read", "effective_tags", "detected_base_model", "detected_nsfw",
+)  # fmt: skip
 
 
 class Gone(NamedTuple):
@@ -134,6 +137,7 @@ def follow_moves(connection: sqlite3.Connection, gone: Iterable[int]) -> int:
             f"UPDATE loras SET {', '.join(f'{name} = ?' for name in _MOVED)}, indexed = 0 WHERE id = ?",
             (*(new[name] for name in _MOVED), lora_id),
         )
+        apply_facts(connection, [lora_id])
         moved += 1
     return moved
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from sidecar.library import base_model
-from sidecar.library.header import Header
+from sidecar.library.foreign import as_string
 from sidecar.library.side_files import choose_preview
-from sidecar.library.sources import FileJob, as_string, as_strings, choose, read_sources, split, unique
+from sidecar.library.source import BaseModel
+from sidecar.library.sources import FileJob, read_sources, strongest, tags, trigger_words
 from sidecar.library.weights.network import network_type
 
 EMBEDDED_PREVIEW = "@header"
+MAX_TITLE = 500
 _HASH = re.compile("[0-9a-f]{12,64}")
 
 
 class Record(NamedTuple):
-    """Values for `loras`; lists are JSON texts."""
+    """Values for `loras`; lists are JSON texts.
+
+    `favorite` and `rating` are what other tools noted. They count until the user's own word is kept, in an identity.
+    """
 
     root_id: int
     folder: str
@@ -44,29 +49,34 @@ class Record(NamedTuple):
     nsfw: int
     network: str
     negative_prompt: str | None
+    favorite: int
+    rating: int
 
 
 def read_lora(job: FileJob) -> Record:
     """Read one file and its side files. Never raises for what is on disk: a broken file is a record that says so."""
     sources = read_sources(job)
-    chosen = choose(sources)
+    said, origins = sources.all, dict[str, str]()
     meta = sources.header.metadata
-    base, base_reason = _base_model(sources.header, sources.civitai, sources.manager)
+    base: BaseModel = strongest(said, "base_model", origins) or base_model.detected(sources.header)
     preview = choose_preview(job.side_files) or _embedded_preview(meta)
-    tags = [*as_strings(sources.model.get("tags")), *as_strings(sources.manager.get("tags"))]
     return unread_record(job, sources.state, sources.state_reason)._replace(
-        base_model=base,
-        base_model_reason=base_reason,
-        title=chosen.title,
+        base_model=base.name,
+        base_model_reason=base.reason,
+        title=(strongest(said, "title", origins) or "")[:MAX_TITLE] or None,
         alias=as_string(meta.get("ss_output_name")),
-        weight=chosen.weight,
-        trigger_words=orjson.dumps(chosen.trigger_words).decode(),
-        tags=orjson.dumps(unique([*tags, *split(meta.get("modelspec.tags"))])).decode(),
+        weight=strongest(said, "weight", origins),
+        trigger_words=orjson.dumps(trigger_words(said, origins)).decode(),
+        tags=orjson.dumps(tags(said, origins)).decode(),
         preview_file=preview[0] if preview else None,
         preview_kind=preview[1] if preview else None,
         preview_stamp=f"{job.side_stamp & 0xFFFFFFFF:08x}" if preview else None,
         claimed_autov3=_claimed_hash(meta),
+        nsfw=strongest(said, "nsfw", origins) or 0,
         network=network_type(sources.header),
+        negative_prompt=strongest(said, "negative_prompt", origins),
+        favorite=int(bool(strongest(said, "favorite", origins))),
+        rating=strongest(said, "rating", origins) or 0,
     )
 
 
@@ -97,18 +107,9 @@ def unread_record(job: FileJob, state: str, reason: str | None) -> Record:
         nsfw=0,
         network="",
         negative_prompt=None,
+        favorite=0,
+        rating=0,
     )
-
-
-def _base_model(header: Header, civitai: dict[str, Any], manager: dict[str, Any]) -> tuple[str, str]:
-    for content, key, where in (
-        (civitai, "baseModel", "Civitai"),
-        (manager, "base_model", "The .metadata.json file"),
-    ):
-        stated = base_model.from_civitai(as_string(content.get(key)) or "")
-        if stated not in (base_model.UNKNOWN, "Unknown"):
-            return stated, f"{where} says {content[key]!r}."
-    return base_model.detect(header)
 
 
 def _claimed_hash(meta: dict[str, str]) -> str | None:

@@ -1,11 +1,12 @@
-"""Side files of a LoRA: which files belong to it, and what the ones written by hosts and helpers say.
+"""Side files of a LoRA: which files belong to it, and reading them whatever state they are in. Nothing here writes.
 
-Dialects: `.civitai.info` (a Civitai model version), `.json` (A1111 user metadata, or SDNext's copy of a whole Civitai
-model), `.metadata.json` (ComfyUI LoRA Manager), `.txt` and `.description.txt`. Nothing here writes.
+What they say is told apart by `dialects` and read by `source_files` and `source_civitai`.
 """
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +18,9 @@ from sidecar.library.header import FIRST_READ, READ_FLAGS
 MODEL_EXTENSIONS = (".safetensors", ".pt", ".ckpt")
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl", ".jp2", ".tiff")
 VIDEO_EXTENSIONS = (".mp4", ".webm")
-_TEXT_ENDINGS = (".civitai.info", ".metadata.json", ".description.txt", ".json", ".txt")
+_TEXT_ENDINGS = (
+    ".civitai.info", ".metadata.json", ".api_info.json", ".cm-info.json", ".description.txt", ".json", ".txt", ".html",
+)  # fmt: skip
 _PREVIEW_MARKS = ("", ".preview", ".thumb")
 # The order in which a preview is chosen: the user's own before a host's small copy, pictures before videos.
 _PREVIEW_ENDINGS = tuple(
@@ -28,6 +31,8 @@ _PREVIEW_ENDINGS = tuple(
 )
 _PREVIEW_RANK = {ending: rank for rank, ending in enumerate(_PREVIEW_ENDINGS)}
 MAX_SIDE_FILE = 16 * 1024 * 1024
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_FLAGS = READ_FLAGS | getattr(os, "O_NONBLOCK", 0)  # a pipe of that name must not hold anybody up
 
 
 class BrokenSideFile(Exception):
@@ -43,7 +48,7 @@ def split_ending(name: str) -> Iterable[tuple[str, str]]:
             if base.endswith(mark):
                 yield base[: -len(mark)], mark + lower
         yield base, lower
-    elif lower in (".info", ".json", ".txt"):
+    elif lower in (".info", ".json", ".txt", ".html"):
         for ending in _TEXT_ENDINGS:
             if name.lower().endswith(ending):
                 yield name[: -len(ending)], ending
@@ -67,12 +72,26 @@ def read_object(path: str) -> dict[str, Any]:
     blob = _read(path)
     name = os.path.basename(path)
     try:
-        content = orjson.loads(blob.removeprefix(b"\xef\xbb\xbf") or b"{}")
+        content = orjson.loads(blob or b"{}")
     except orjson.JSONDecodeError as error:
-        raise BrokenSideFile(f"{name} is not JSON: {error}.") from error
+        try:
+            content = _read_leniently(blob)
+        except (ValueError, RecursionError):
+            raise BrokenSideFile(f"{name} is not JSON: {error}.") from error
     if not isinstance(content, dict):
         raise BrokenSideFile(f"{name} holds no JSON object.")
     return content
+
+
+def _read_leniently(blob: bytes) -> Any:
+    """What is almost JSON and written by common tools: byte order marks, UTF-16, NaN, halves of emoji, raw line breaks.
+
+    Raises:
+        ValueError, RecursionError: it is not even that.
+    """
+    text = blob.decode("utf-16" if blob.startswith(_UTF16_MARKS) else "utf-8-sig")
+    content = json.loads(text.strip("\0 \r\n\t") or "{}", strict=False, parse_constant=lambda _: None)
+    return orjson.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def read_text(path: str) -> str:
@@ -81,52 +100,30 @@ def read_text(path: str) -> str:
     Raises:
         BrokenSideFile: unreadable or too large.
     """
-    return _read(path).decode("utf-8", "replace").strip()
+    blob = _read(path)
+    return blob.decode("utf-16" if blob.startswith(_UTF16_MARKS) else "utf-8-sig", "replace").strip()
 
 
 def _read(path: str) -> bytes:
-    """A whole side file, in as few calls as it takes."""
+    """A whole side file, in as few calls as it takes.
+
+    Raises:
+        BrokenSideFile: unreadable or too large.
+    """
     name = os.path.basename(path)
     try:
-        handle = os.open(path, READ_FLAGS)
+        handle = os.open(path, _FLAGS)
         try:
             blob = os.read(handle, FIRST_READ)
-            size = len(blob)
-            if size == FIRST_READ:
-                size = os.fstat(handle).st_size
-                while len(blob) < min(size, MAX_SIDE_FILE) and (more := os.read(handle, MAX_SIDE_FILE)):
-                    blob += more
+            if len(blob) < FIRST_READ:
+                return blob
+            if os.fstat(handle).st_size > MAX_SIDE_FILE:
+                raise BrokenSideFile(f"{name} is larger than {MAX_SIDE_FILE >> 20} MB and was not read.")
+            parts = [blob]
+            while len(parts[-1]) and sum(map(len, parts)) <= MAX_SIDE_FILE:
+                parts.append(os.read(handle, MAX_SIDE_FILE))
+            return b"".join(parts)
         finally:
             os.close(handle)
     except OSError as error:
         raise BrokenSideFile(f"{name} cannot be read: {error.strerror or error}.") from error
-    if size > MAX_SIDE_FILE:
-        raise BrokenSideFile(f"{name} is larger than {MAX_SIDE_FILE >> 20} MB and was not read.")
-    return blob
-
-
-def civitai_version(content: dict[str, Any], file_name: str) -> dict[str, Any] | None:
-    """The Civitai model version in a side file, in one shape (`model` inside), or None if it is another dialect.
-
-    Takes a version (`.civitai.info`), a whole model (SDNext's `.json`: the version that lists `file_name`, else the
-    newest), or the `civitai` part of a `.metadata.json`.
-    """
-    versions = content.get("modelVersions")
-    if isinstance(versions, list):
-        found = [version for version in versions if isinstance(version, dict)]
-        if not found:
-            return None
-        chosen = next((version for version in found if _lists_file(version, file_name)), found[0])
-        return {**chosen, "modelId": content.get("id"), "model": content}
-    if isinstance(content.get("civitai"), dict):
-        return content["civitai"] or None
-    if "modelId" in content and ("trainedWords" in content or "baseModel" in content or "model" in content):
-        return content
-    return None
-
-
-def _lists_file(version: dict[str, Any], file_name: str) -> bool:
-    files = version.get("files")
-    return isinstance(files, list) and any(
-        isinstance(file, dict) and file.get("name") == file_name for file in files
-    )

@@ -1,23 +1,39 @@
-"""Everything that is said about one LoRA file: its header and its side files, read and told apart. Never raises.
+"""Everything that is said about one LoRA file: its header and its side files, read, told apart, and put in order.
 
-Precedence of the sources, strongest first (docs/side-files.md): A1111 user metadata, `.metadata.json`, the header's
-model spec, Civitai. What the user says in the app stands above all of them, in `identities`.
+`ORDER` is the one precedence for every field (docs/side-files.md). What the user says in the app stands above all of it,
+in `identities`. Nothing here raises for what is on disk, and nothing writes.
 """
 
 from __future__ import annotations
 
-import html
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import orjson
-
+from sidecar.library import dialects
+from sidecar.library.foreign import unique
 from sidecar.library.header import BrokenHeader, Header, read_header
-from sidecar.library.side_files import BrokenSideFile, civitai_version, read_object, read_text
+from sidecar.library.side_files import BrokenSideFile, read_object, read_text
+from sidecar.library.source import BaseModel, Source
+from sidecar.library.source_civitai import CivitaiVersion, civitai_version
+from sidecar.library.source_files import Manager, Text, UserMetadata
+from sidecar.library.source_header import ModelSpec, Ssmd, Training
+
+# Strongest first: what a person wrote, then what the author published, then what a program noted.
+ORDER = ("a1111", "text", "manager", "civitai", "info", "sdnext", "ssmd", "modelspec", "kohya")
+# A1111 knows four base models and writes its guess with every save: all others know better.
+_BASE_MODEL_ORDER = (*ORDER[1:], ORDER[0])
+FIELDS = (
+    "title", "trigger_words", "weight", "negative_prompt", "notes", "description", "tags", "base_model", "author",
+    "url", "version", "nsfw", "favorite", "rating",
+)  # fmt: skip
 
 
 class FileJob(NamedTuple):
-    """A file to read: its folder on disk, name, stat, and side files as ending → name."""
+    """A file to read: its folder on disk, name, stat, and side files as ending → name.
+
+    `fetched` is what Civitai answered when it was asked for this file: a model version, its model inside.
+    """
 
     root_id: int
     folder: str
@@ -27,44 +43,67 @@ class FileJob(NamedTuple):
     mtime_ns: int
     side_stamp: int
     side_files: dict[str, str]
+    fetched: dict[str, Any] | None = None
 
 
 class Sources(NamedTuple):
-    """What each source says; empty where there is none. `model` is Civitai's model of the version `civitai`."""
+    """What there is to say about a file: its state, and all sources, strongest first. `not_found`: Civitai was asked by
+    another tool and does not know it."""
 
     state: str
     state_reason: str | None
     header: Header
-    user: dict[str, Any]
-    manager: dict[str, Any]
-    civitai: dict[str, Any]
-    model: dict[str, Any]
-    text: str | None
+    all: list[Source]
     warnings: list[str]
+    not_found: bool = False
 
 
 def read_sources(job: FileJob) -> Sources:
     """Read a model file's header and its side files. What cannot be read is a state or a warning."""
     warnings: list[str] = []
     state, reason, header = _read_model(os.path.join(job.directory, job.name))
-
-    def read(ending: str) -> dict[str, Any]:
+    found: dict[str, Source] = {
+        "ssmd": Ssmd(header.metadata),
+        "modelspec": ModelSpec(header.metadata),
+        "kohya": Training(header),
+    }
+    if job.fetched:
+        found["civitai"] = CivitaiVersion("civitai", job.fetched)
+    not_found = False
+    for ending in (".civitai.info", ".json", ".metadata.json"):
         name = job.side_files.get(ending)
         if name is None:
-            return {}
+            continue
         try:
-            return read_object(os.path.join(job.directory, name))
+            content = read_object(os.path.join(job.directory, name))
         except BrokenSideFile as error:
             warnings.append(str(error))
-            return {}
+            continue
+        dialect = dialects.dialect_of(name, content)
+        not_found |= dialect == dialects.NOT_FOUND
+        source = _source_of(dialect, ending, content, job, header)
+        if source is not None:
+            found[source.name] = source
+    text = _read_text(job, warnings)
+    if text:
+        found["text"] = Text(text)
+    return Sources(
+        state, reason, header, [found[name] for name in ORDER if name in found], warnings, not_found
+    )
 
-    info, user, manager = read(".civitai.info"), read(".json"), read(".metadata.json")
-    candidates = (civitai_version(content, job.name) for content in (info, user, manager))
-    civitai: dict[str, Any] = next((found for found in candidates if found), {})
-    if "modelVersions" in user:  # SDNext's copy of a Civitai model, no user metadata
-        user = {}
-    model = as_object(civitai.get("model"))
-    return Sources(state, reason, header, user, manager, civitai, model, _read_text(job, warnings), warnings)
+
+def _source_of(
+    dialect: str, ending: str, content: dict[str, Any], job: FileJob, header: Header
+) -> Source | None:
+    if dialect in (dialects.A1111, dialects.BROWSER):
+        return UserMetadata(content)
+    if dialect == dialects.MANAGER:
+        return Manager(content, os.path.splitext(job.name)[0])
+    if dialect in (dialects.SDNEXT, dialects.SDNEXT_SAVED, dialects.CIVITAI):
+        claimed = header.metadata.get("sshs_model_hash", "").lower()
+        version = civitai_version(content, job.name, job.size, claimed)
+        return CivitaiVersion("info" if ending == ".civitai.info" else "sdnext", version)
+    return None
 
 
 def _read_model(path: str) -> tuple[str, str | None, Header]:
@@ -88,123 +127,41 @@ def _read_text(job: FileJob, warnings: list[str]) -> str | None:
         name = job.side_files.get(ending)
         if name is not None:
             try:
-                return read_text(os.path.join(job.directory, name)) or None
+                text = read_text(os.path.join(job.directory, name))
             except BrokenSideFile as error:
                 warnings.append(str(error))
+                continue
+            if text:
+                return text
     return None
 
 
-class Chosen(NamedTuple):
-    """The strongest value for every field that several sources may have, and in `origins` which one gave it."""
-
-    title: str | None
-    trigger_words: list[str]
-    weight: float | None
-    notes: str | None
-    description: str | None
-    origins: dict[str, str]
-
-
-def choose(sources: Sources) -> Chosen:
-    """Apply the precedence, field by field."""
-    user, manager, civitai, model = sources.user, sources.manager, sources.civitai, sources.model
-    meta = sources.header.metadata
-    origins: dict[str, str] = {}
-
-    def first(field: str, **values: Any) -> Any:
-        for source, value in values.items():
-            if value:
-                origins[field] = source
-                return value
-        return None
-
-    return Chosen(
-        title=first(
-            "title",
-            manager=as_string(manager.get("model_name")),
-            civitai=as_string(model.get("name")),
-            modelspec=as_string(meta.get("modelspec.title")),
-        ),
-        trigger_words=unique(
-            first(
-                "trigger_words",
-                a1111=split(user.get("activation text")),
-                modelspec=split(meta.get("modelspec.trigger_phrase")),
-                civitai=as_strings(civitai.get("trainedWords")),
-            )
-            or []
-        ),
-        weight=first(
-            "weight",
-            a1111=as_number(user.get("preferred weight")),
-            manager=as_number(_usage_tips(manager).get("strength")),
-        ),
-        notes=first("notes", a1111=as_string(user.get("notes")), manager=as_string(manager.get("notes"))),
-        description=first(
-            "description",
-            text=paragraph(sources.text),
-            a1111=paragraph(as_string(user.get("description"))),
-            civitai=as_string(model.get("description")) or as_string(civitai.get("description")),
-            manager=as_string(manager.get("modelDescription")),
-            modelspec=paragraph(as_string(meta.get("modelspec.description"))),
-        ),
-        origins=origins,
-    )
+def said(sources: list[Source], field: str) -> Iterator[tuple[str, Any]]:
+    """(source, value) of everybody who says something about a field, strongest first. A base model is a `BaseModel`."""
+    if field == "base_model":
+        sources = sorted(sources, key=lambda source: _BASE_MODEL_ORDER.index(source.name))
+    for source in sources:
+        value = getattr(source, field)()
+        if value:
+            yield value.source if isinstance(value, BaseModel) else source.name, value
 
 
-def _usage_tips(manager: dict[str, Any]) -> dict[str, Any]:
-    tips = manager.get("usage_tips")
-    if isinstance(tips, str):
-        try:
-            tips = orjson.loads(tips or "{}")
-        except orjson.JSONDecodeError:
-            return {}
-    return as_object(tips)
+def strongest(sources: list[Source], field: str, origins: dict[str, str]) -> Any:
+    """The strongest value of a field, None where nobody says anything; who says it is noted in `origins`."""
+    for source, value in said(sources, field):
+        origins[field] = source
+        return value
+    return None
 
 
-def as_object(value: Any) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
+def trigger_words(sources: list[Source], origins: dict[str, str]) -> list[str]:
+    """The strongest source's trigger words, each once."""
+    return unique(strongest(sources, "trigger_words", origins) or [])
 
 
-def as_string(value: Any) -> str | None:
-    """A text that says something, else None."""
-    return (value.strip() or None) if isinstance(value, str) else None
-
-
-def as_number(value: Any) -> float | None:
-    """A finite number, also one written as text, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if abs(number) < 1e18 else None
-
-
-def as_strings(value: Any) -> list[str]:
-    """The texts of a list, each without the comma authors leave at its end."""
-    if not isinstance(value, list):
-        return []
-    return [
-        text for text in (item.strip().strip(",").strip() for item in value if isinstance(item, str)) if text
-    ]
-
-
-def split(value: Any) -> list[str]:
-    """The parts of a text between commas."""
-    return as_strings(value.split(",")) if isinstance(value, str) else []
-
-
-def unique(words: list[str]) -> list[str]:
-    """Words without repeats, whatever their case, in order."""
-    found: dict[str, str] = {}
-    for word in words:
-        found.setdefault(word.lower(), word[:500])
-    return list(found.values())
-
-
-def paragraph(text: str | None) -> str | None:
-    """Plain text as HTML."""
-    return f"<p>{html.escape(text)}</p>" if text else None
+def tags(sources: list[Source], origins: dict[str, str]) -> list[str]:
+    """The tags of all sources together, the strongest's first, each once."""
+    everybody = list(said(sources, "tags"))
+    if everybody:
+        origins["tags"] = everybody[0][0]
+    return unique([tag for _, of_one in everybody for tag in of_one])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
+from sidecar.library.foreign import as_object
 from sidecar.library.header import Header
-from sidecar.library.sources import FileJob, Sources, as_number, as_object, as_string, choose, read_sources
+from sidecar.library.sources import FIELDS, FileJob, read_sources, strongest
 
-MAX_EXAMPLES = 12
 MAX_TRAINING_TAGS = 50
 MAX_DESCRIPTION = 40_000
+MAX_NAME = 500
 
 
 class Texts(NamedTuple):
@@ -31,36 +32,30 @@ NO_TEXTS = Texts(None, None, "{}", "[]", "[]")
 def read_texts(job: FileJob) -> Texts:
     """Read the long parts of one file and its side files. Never raises for what is on disk."""
     sources = read_sources(job)
-    chosen = choose(sources)
-    facts = _facts(sources)
-    facts["sources"] = chosen.origins
-    if sources.warnings:
-        facts["warnings"] = sources.warnings
+    origins: dict[str, str] = {}
+    values = {field: strongest(sources.all, field, origins) for field in (*FIELDS, "examples")}
+    facts = {
+        "author": (values["author"] or "")[:MAX_NAME],
+        "version": (values["version"] or "")[:MAX_NAME],
+        "url": values["url"],
+        "training": _training(sources.header),
+        "not_on_civitai": sources.not_found,
+        "warnings": sources.warnings,
+        "sources": origins,
+    }
     return Texts(
-        notes=chosen.notes,
-        description=chosen.description[:MAX_DESCRIPTION] if chosen.description else None,
-        facts=orjson.dumps(facts).decode(),
+        notes=values["notes"],
+        description=values["description"][:MAX_DESCRIPTION] if values["description"] else None,
+        facts=orjson.dumps({name: value for name, value in facts.items() if value}).decode(),
         training_tags=orjson.dumps(_training_tags(sources.header)).decode(),
-        examples=orjson.dumps(_examples(sources.civitai)).decode(),
+        examples=orjson.dumps(values["examples"] or []).decode(),
     )
 
 
-def _facts(sources: Sources) -> dict[str, Any]:
-    """Author, page and version, and what training wrote, without empty entries."""
-    meta, civitai = sources.header.metadata, sources.civitai
-    model_id, version_id = civitai.get("modelId"), civitai.get("id")
-    creator = as_object(civitai.get("creator")) or as_object(sources.model.get("creator"))
-    facts = {
-        "author": as_string(creator.get("username")) or as_string(meta.get("modelspec.author")),
-        "version": as_string(civitai.get("name")),
-        "url": _page(model_id, version_id),
-        "training": {
-            name: meta[key]
-            for name, key in _TRAINING_FACTS.items()
-            if isinstance(meta.get(key), str) and meta[key] not in ("", "None", "{}")
-        },
-    }
-    return {name: value for name, value in facts.items() if value}
+def _training(header: Header) -> dict[str, str]:
+    """What training wrote, without empty entries."""
+    facts = {name: header.metadata.get(key, "") for name, key in _TRAINING_FACTS.items()}
+    return {name: value[:MAX_NAME] for name, value in facts.items() if value not in ("", "None", "{}")}
 
 
 _TRAINING_FACTS = {
@@ -76,13 +71,6 @@ _TRAINING_FACTS = {
     "optimizer": "ss_optimizer",
     "started": "ss_training_started_at",
 }
-
-
-def _page(model_id: Any, version_id: Any) -> str | None:
-    if not isinstance(model_id, int) or model_id <= 0:
-        return None
-    version = f"?modelVersionId={version_id}" if isinstance(version_id, int) and version_id > 0 else ""
-    return f"https://civitai.com/models/{model_id}{version}"
 
 
 def _training_tags(header: Header) -> list[tuple[str, int]]:
@@ -103,29 +91,3 @@ def _training_tags(header: Header) -> list[tuple[str, int]]:
             counts = tags
     ranked = sorted(counts.items(), key=itemgetter(1), reverse=True)[:MAX_TRAINING_TAGS]
     return [(tag.strip()[:200], count) for tag, count in ranked if tag.strip()]
-
-
-def _examples(civitai: dict[str, Any]) -> list[dict[str, Any]]:
-    """Example prompts from Civitai's images, those that have one."""
-    found = []
-    images = civitai.get("images")
-    for image in images if isinstance(images, list) else []:
-        meta = as_object(as_object(image).get("meta"))
-        prompt = as_string(meta.get("prompt"))
-        if prompt:
-            found.append(
-                {
-                    "prompt": prompt[:8000],
-                    "negative_prompt": (as_string(meta.get("negativePrompt")) or "")[:8000],
-                    "sampler": as_string(meta.get("sampler")),
-                    "steps": as_number(meta.get("steps")),
-                    "cfg": as_number(meta.get("cfgScale")),
-                    "seed": as_number(meta.get("seed")),
-                    "size": as_string(meta.get("Size")),
-                    "checkpoint": as_string(meta.get("Model")),
-                    "url": as_string(image.get("url")),
-                }
-            )
-        if len(found) == MAX_EXAMPLES:
-            break
-    return found

@@ -72,7 +72,8 @@ def test_side_files_give_title_words_weight_tags_and_examples(
     assert detail["url"] == "https://civitai.com/models/1?modelVersionId=2"
     assert [example["prompt"] for example in detail["examples"]] == ["a hill"]
     assert detail["sources"] == {
-        "title": "civitai", "trigger_words": "a1111", "weight": "a1111", "notes": "a1111", "description": "civitai",
+        "title": "info", "trigger_words": "a1111", "weight": "a1111", "notes": "a1111", "description": "info",
+        "tags": "info", "base_model": "info", "url": "info", "version": "info", "examples": "info",
     }  # fmt: skip
     assert detail["side_files"] == ["style.civitai.info", "style.json"]
 
