@@ -16,6 +16,7 @@ MANAGER, CIVITAI, NOT_FOUND, TEXT, UNKNOWN = "lora-manager", "civitai", "civitai
 
 A1111_KEYS = {"description", "sd version", "activation text", "preferred weight", "negative text", "notes"}
 _OWN_A1111_KEYS = A1111_KEYS - {"description"}
+_VERSION_KEYS = {"trainedWords", "baseModel", "model"}
 BROWSER_KEYS = {"sha256", "modelId", "modelVersionId"}
 _HELPER = "sd_civitai_helper"
 
@@ -41,7 +42,7 @@ def dialect_of(name: str, content: Any) -> str:
     if isinstance(content.get("modelVersions"), list):
         return SDNEXT if content["modelVersions"] else SDNEXT_SAVED
     keys = content.keys()
-    if keys & {"trainedWords", "baseModel", "model"} and keys & {"id", "modelId"} and not keys & _OWN_A1111_KEYS:
+    if keys & _VERSION_KEYS and keys & {"id", "modelId"} and not keys & _OWN_A1111_KEYS:
         return CIVITAI
     if keys & _OWN_A1111_KEYS or keys <= A1111_KEYS | BROWSER_KEYS:
         return BROWSER if keys & BROWSER_KEYS else A1111

@@ -11,7 +11,6 @@ from sidecar.library.foreign import as_html, as_number, as_object, as_string, as
 from sidecar.library.source import BaseModel, Source
 from sidecar.library.source_civitai import X_RATED, CivitaiVersion, civitai_page, nsfw_levels
 
-
 # A1111's "sd version" by our names of base models.
 SD_VERSIONS = {"SD1": "SD 1.x", "SD2": "SD 2.x", "SDXL": "SDXL", "SD3": "SD 3"}
 
