@@ -2,7 +2,7 @@
 import { ApiError, request } from "./api.js";
 import { attempt } from "./ask.js";
 import { h } from "./dom.js";
-import { ago, count } from "./format.js";
+import { ago, bytes, count } from "./format.js";
 import { icon } from "./icons.js";
 import { cancelTask, tasks } from "./tasks.js";
 import { undo, undoing } from "./undo.js";
@@ -11,6 +11,8 @@ import { undo, undoing } from "./undo.js";
 /** @typedef {{id: number, created: number, summary: string, count: number, state: string}} Action */
 
 const CHANGES = 50;
+/** Numbers of a result that people want to know. */
+const COUNTS = ["done", "changed", "looked_up", "found", "not_found", "newer", "updates", "imported", "unknown", "removed", "failed"];
 /** @type {"tasks"|"changes"} */
 let tab = "tasks";
 
@@ -94,13 +96,13 @@ function progressText(/** @type {Task} */ task) {
   return [done, task.message].filter(Boolean).join(" · ") || "Beginning…";
 }
 
-/** What a task's result says, in words: its numbers with their names. */
+/** What a task's result says, in words: the numbers in it that count something. */
 function resultText(/** @type {Task} */ task) {
   if (task.state === "failed") return task.message || "It failed.";
-  const numbers = Object.entries(task.result ?? {}).filter(([key, value]) => typeof value === "number" && !["action", "id", "total", "task"].includes(key));
-  const text = numbers.map(([key, value]) => `${count(/** @type {number} */ (value))} ${key.replaceAll("_", " ")}`).join(", ");
+  const told = COUNTS.filter((key) => typeof task.result?.[key] === "number").map((key) => `${count(task.result[key])} ${key.replaceAll("_", " ")}`);
+  const text = [...told, typeof task.result?.size === "number" ? bytes(task.result.size) : ""].filter(Boolean).join(", ");
   if (task.state === "cancelled") return `Stopped${text ? `: ${text}` : task.done ? ` after ${count(task.done)}` : ""}.`;
-  return text || task.message || "Done.";
+  return text || "Done.";
 }
 
 async function drawChanges(/** @type {HTMLElement} */ body) {

@@ -112,7 +112,7 @@ function weights(/** @type {Inspection} */ found) {
     ["Alpha", spread(found.alpha)],
     ["Modules", count(found.modules)],
     ["Parameters", count(found.parameters)],
-    ["Number format", formats.join(", ") || "none"],
+    ["Format", formats.join(", ") || "none"],
   ].flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]);
   const problems = found.problems.map(({ message }) => h("p", { class: "file-warning" }, icon("warn"), h("span", null, message)));
   const parts = [section("Weights", h("dl", { class: "facts" }, ...facts), ...problems)];

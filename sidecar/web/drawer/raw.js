@@ -1,7 +1,7 @@
 // What the files say, unread: every side file and the header's metadata, folded away, JSON made readable.
 import { copy } from "../actions.js";
 import { h } from "../dom.js";
-import { bytes, count, when } from "../format.js";
+import { bytes, plural, when } from "../format.js";
 import { icon } from "../icons.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
@@ -53,5 +53,5 @@ export function sideFile(/** @type {SideFile} */ file) {
 export function headerMetadata(/** @type {Detail} */ detail) {
   const keys = Object.keys(detail.metadata);
   if (!keys.length) return null;
-  return fold("Header metadata", `${count(keys.length)} entries`, () => JSON.stringify(detail.metadata, null, 2));
+  return fold("Header metadata", plural(keys.length, "entry", "entries"), () => JSON.stringify(detail.metadata, null, 2));
 }

@@ -36,9 +36,12 @@ export function compareCopies(group, { keep, why, choose, resolve, removed }) {
   void fill(body, () => request("GET", `duplicates/compare?ids=${copies.map(({ id }) => id).join(",")}`), (answer) => {
     const heads = copies.map((one, at) => {
       const radio = h("input", { type: "radio", name: "compare-keep", checked: one.id === keep, "aria-label": `Keep ${one.file} in ${one.folder}` });
-      radio.addEventListener("change", () => choose(one.id));
-      const text = h("span", { class: "row-main" }, h("strong", null, one.file), h("span", { class: "hint" }, one.folder), at === 0 && why ? h("span", { class: "suggested" }, icon("check"), `Suggested: ${why}`) : "");
-      return h("th", { scope: "col" }, h("label", { class: "compare-head" }, radio, thumb(one), text));
+      radio.addEventListener("change", () => {
+        choose(one.id);
+        mark(body, at);
+      });
+      const suggested = at === 0 && why ? h("span", { class: "suggested" }, icon("check"), `Suggested: ${why}`) : "";
+      return h("th", { scope: "col" }, h("label", { class: "compare-head" }, radio, thumb(one), h("strong", null, one.file), h("span", { class: "hint" }, one.folder), suggested));
     });
     const ids = copies.map(({ id }) => String(id));
     const facts = answer.fields.map((/** @type {Fact} */ { field, values, same }) => line(NAMES[field] ?? field.replaceAll("_", " "), ids.map((id) => shown(field, values[id])), same));
@@ -48,22 +51,28 @@ export function compareCopies(group, { keep, why, choose, resolve, removed }) {
     const differs = answer.fields.some((/** @type {Fact} */ { same }) => !same) || header.length > 0;
     const alike = answer.similarity === null ? "" : answer.similarity >= 0.9999995 ? "The weights are the same." : `The weights point the same way to ${(answer.similarity * 100).toFixed(3)} %.`;
     body.replaceChildren(
-      h("p", { class: "hint" }, [alike, differs ? "" : "Nothing else differs.", copies.length < group.loras.length ? `The first ${MOST} copies are compared.` : ""].filter(Boolean).join(" ")),
+      h("p", { class: "hint" }, [alike, differs ? "Marked is what the one to keep says otherwise." : "Nothing else differs.", copies.length < group.loras.length ? `The first ${MOST} copies are compared.` : ""].filter(Boolean).join(" ")),
       h("div", { class: "table-scroll", tabIndex: 0, role: "region", "aria-label": "What differs" }, h("table", null, h("thead", null, h("tr", null, h("td", null), ...heads)), h("tbody", null, ...rows))),
     );
+    mark(body, Math.max(0, copies.findIndex(({ id }) => id === keep)));
   });
 }
 
 /** @param {string} name @param {string[]} values @param {boolean} same @param {boolean} [code] */
 function line(name, values, same, code = false) {
-  const often = new Map();
-  for (const value of values) often.set(value, (often.get(value) ?? 0) + 1);
-  const most = Math.max(...often.values());
-  const cells = values.map((value) => {
-    const odd = !same && (often.get(value) ?? 0) < most; // stands out from the others
-    return h("td", { class: odd ? "odd" : "" }, value === "" ? h("span", { class: "hint" }, "–") : code ? h("code", { title: value }, value) : value);
-  });
+  const cells = values.map((value) => h("td", { "data-value": value }, value === "" ? h("span", { class: "hint" }, "–") : code ? h("code", { title: value }, value) : value));
   return h("tr", { class: same ? "same" : "" }, h("th", { scope: "row" }, name), ...cells);
+}
+
+/** Mark what differs from the copy in this column. */
+function mark(/** @type {HTMLElement} */ body, /** @type {number} */ column) {
+  for (const row of body.querySelectorAll("tbody tr")) {
+    const cells = /** @type {HTMLElement[]} */ ([...row.querySelectorAll("td")]);
+    for (const [at, cell] of cells.entries()) {
+      cell.classList.toggle("odd", cell.dataset["value"] !== cells[column]?.dataset["value"]);
+      cell.classList.toggle("chosen", at === column);
+    }
+  }
 }
 
 function shown(/** @type {string} */ field, /** @type {unknown} */ value) {

@@ -1,5 +1,5 @@
 // One group of duplicates: its copies as a table, which one stays, and what becomes of the others.
-import { ApiError, request } from "../api.js";
+import { request } from "../api.js";
 import { attempt } from "../ask.js";
 import { h } from "../dom.js";
 import { bytes, plural, titleOf, when } from "../format.js";
@@ -45,7 +45,6 @@ export function groupCard(group, merge) {
   const go = h("button", { class: "small-button go", type: "button" });
   const look = h("button", { class: "small-button", type: "button" }, "Compare");
   const others = h("button", { class: "small-button", type: "button", title: "Keep them all, and do not list them again" }, "Not duplicates");
-  const rest = () => group.loras.filter(({ id }) => id !== keep);
   const draw = () => {
     go.textContent = group.loras.length === 2 ? "Keep the chosen, remove the other" : `Keep the chosen, remove ${group.loras.length - 1}`;
     for (const [id, radio] of radios) radio.closest("tr")?.classList.toggle("kept", id === keep);
@@ -71,7 +70,7 @@ export function groupCard(group, merge) {
   const resolve = (/** @type {HTMLButtonElement|null} */ button) =>
     attempt(async () => settled(card, group, await keepOne(group, keep, merge())), { button, failed: "Nothing was removed" });
   go.addEventListener("click", () => void resolve(go));
-  look.addEventListener("click", () => compareCopies(group, { keep, why, choose, resolve: () => resolve(null), removed: () => rest().length }));
+  look.addEventListener("click", () => compareCopies(group, { keep, why, choose, resolve: () => resolve(null), removed: () => group.loras.length - 1 }));
   others.addEventListener("click", () => void attempt(async () => ignored(card, group), { button: others }));
   draw();
   return card;
@@ -100,7 +99,9 @@ function settled(/** @type {HTMLElement} */ card, /** @type {Group} */ group, /*
   const failed = answer.failed.map((/** @type {{id: number, reason: string}} */ one) => `${group.loras.find(({ id }) => id === one.id)?.file ?? "One"}: ${one.reason}`);
   if (!answer.done) return void toast(failed[0] ?? "Nothing was removed.", { kind: "error" });
   const text = `${plural(answer.done, "copy", "copies")} moved to the trash; ${bytes(answer.freed)} free once it is emptied.`;
-  close(card, text, failed, answer.action);
+  const back = undoButton(() => void undo({ id: answer.action, text }));
+  card.classList.add("removed");
+  rest(card, text, answer.action === null ? null : back, failed);
   offerUndo(answer, text);
   return undefined;
 }
@@ -108,29 +109,36 @@ function settled(/** @type {HTMLElement} */ card, /** @type {Group} */ group, /*
 async function ignored(/** @type {HTMLElement} */ card, /** @type {Group} */ group) {
   const ids = group.loras.map(({ id }) => id);
   await request("POST", "duplicates/ignore", { body: { ids } });
-  const kept = [...card.children];
-  const back = h("button", { class: "small-button", type: "button" }, icon("undo"), "Undo");
-  back.addEventListener("click", async () => {
-    try {
-      await request("DELETE", "duplicates/ignore", { body: { ids } });
-      card.classList.remove("settled");
-      card.replaceChildren(...kept);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      toast(error.message, { kind: "error" });
-    }
-  });
-  close(card, "Kept all of them; they are not listed as duplicates any more.", [], null, back);
+  const wake = rest(card, "Kept all of them; they are not listed as duplicates any more.", undoButton(() => void regard()), []);
+  const regard = () =>
+    attempt(
+      async () => {
+        await request("DELETE", "duplicates/ignore", { body: { ids } });
+        wake();
+      },
+      { failed: "Not undone" },
+    );
 }
 
-/** @param {HTMLElement} card @param {string} text @param {string[]} failed @param {number|null} action @param {HTMLElement} [button] */
-function close(card, text, failed, action, button) {
+const undoButton = (/** @type {() => void} */ run) => h("button", { class: "small-button", type: "button", onclick: run }, icon("undo"), "Undo");
+
+/**
+ * Nothing more can be done with this group; its copies stay to be seen.
+ * @param {HTMLElement} card @param {string} text @param {HTMLElement|null} button @param {string[]} failed
+ * @returns {() => void} takes it back
+ */
+function rest(card, text, button, failed) {
+  const before = /** @type {HTMLElement} */ (card.querySelector("header"));
+  const head = h("header", { role: "status" }, icon("check"), h("p", null, text), h("div", { class: "row-actions" }, button));
+  const table = /** @type {HTMLElement} */ (card.querySelector(".table-scroll"));
   card.style.minHeight = `${card.offsetHeight}px`;
   card.classList.add("settled");
-  const back = h("button", { class: "small-button", type: "button" }, icon("undo"), "Undo");
-  if (action !== null) back.addEventListener("click", () => void undo({ id: action, text }));
-  card.replaceChildren(
-    h("header", null, icon("check"), h("p", null, text), h("div", { class: "row-actions" }, button ?? (action !== null && back))),
-    ...failed.map((one) => h("p", { class: "file-warning" }, icon("warn"), one)),
-  );
+  table.inert = true;
+  before.replaceWith(head);
+  table.after(...failed.map((one) => h("p", { class: "file-warning" }, icon("warn"), one)));
+  return () => {
+    card.classList.remove("settled");
+    table.inert = false;
+    head.replaceWith(before);
+  };
 }

@@ -85,9 +85,13 @@ function row(/** @type {Backup} */ one) {
   return h(
     "div",
     { class: "row backup-row", role: "listitem" },
-    h("div", { class: "row-main" }, h("strong", { title: when(one.created) }, when(one.created), one.note && h("span", { class: "row-remark" }, one.note)), h("span", { class: "hint" }, facts)),
-    h("span", { class: "row-fact" }, one.verified ? h("span", { class: "good", title: when(one.verified) }, icon("check"), `checked ${ago(one.verified)}`) : "not checked"),
-    h("span", { class: "row-fact number-fact" }, bytes(one.size)),
+    h("div", { class: "row-main" }, h("strong", null, when(one.created)), one.note && h("span", { class: "row-remark" }, one.note), h("span", { class: "hint" }, facts)),
+    h(
+      "div",
+      { class: "row-facts" },
+      h("span", { class: "row-fact" }, one.verified ? h("span", { class: "good", title: when(one.verified) }, icon("check"), `checked ${ago(one.verified)}`) : "not checked"),
+      h("span", { class: "row-fact number-fact" }, bytes(one.size)),
+    ),
     h("div", { class: "row-actions" }, download, check, back, remove),
     note,
   );

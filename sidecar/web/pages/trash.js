@@ -113,9 +113,13 @@ function row(/** @type {Trashed} */ one) {
     pick,
     pictureOf(one.preview ? `api/v1/trash/${one.id}/preview` : null, one.title),
     h("div", { class: "row-main" }, h("strong", null, one.title), h("span", { class: "hint" }, [one.folder, files].filter(Boolean).join(" · "))),
-    h("span", { class: "row-fact", title: when(one.deleted) }, ago(one.deleted)),
-    h("span", { class: "row-fact" }, one.expires ? leaves(one.expires) : ""),
-    h("span", { class: "row-fact number-fact" }, bytes(one.size)),
+    h(
+      "div",
+      { class: "row-facts" },
+      h("span", { class: "row-fact", title: when(one.deleted) }, ago(one.deleted)),
+      h("span", { class: "row-fact" }, one.expires ? leaves(one.expires) : ""),
+      h("span", { class: "row-fact number-fact" }, bytes(one.size)),
+    ),
     h("div", { class: "row-actions" }, back, gone),
     note,
   );
