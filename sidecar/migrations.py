@@ -296,6 +296,48 @@ CREATE TABLE duplicates_ignored (
 CREATE INDEX duplicates_ignored_other ON duplicates_ignored(other_id)
 """
 
+# What Civitai answered, kept by content so that it follows a file everywhere:
+#   civitai_versions   a model version by the file's SHA256, with its model inside; "not_found" is remembered too
+#   civitai_models     a model with its versions, as of the last check for updates
+#   civitai_ignored    versions (0: the whole model) that are not to be offered as updates
+CIVITAI = """
+CREATE TABLE civitai_versions (
+    sha256 TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    fetched REAL NOT NULL,
+    source TEXT,
+    version TEXT
+) WITHOUT ROWID;
+CREATE TABLE civitai_models (
+    model_id INTEGER PRIMARY KEY,
+    fetched REAL NOT NULL,
+    state TEXT NOT NULL,
+    model TEXT
+);
+CREATE TABLE civitai_ignored (
+    model_id INTEGER NOT NULL,
+    version_id INTEGER NOT NULL,
+    PRIMARY KEY (model_id, version_id)
+) WITHOUT ROWID;
+CREATE TABLE civitai_downloads (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created REAL NOT NULL,
+    version_id INTEGER NOT NULL,
+    file_id INTEGER,
+    name TEXT NOT NULL,
+    file TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    url TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    version TEXT NOT NULL,
+    state TEXT NOT NULL,
+    received INTEGER NOT NULL DEFAULT 0,
+    message TEXT NOT NULL DEFAULT '',
+    lora_id INTEGER
+);
+"""
+
 
 def _run(db: sqlite_utils.Database, script: str) -> None:
     """Its statements one by one: executescript would end the migration's own transaction."""
@@ -333,3 +375,9 @@ def m003_files(db: sqlite_utils.Database) -> None:
 def m005_weights(db: sqlite_utils.Database) -> None:
     """What is known of the weights: inspections, fingerprints, pairs that are the same."""
     _run(db, WEIGHTS)
+
+
+@migrations()
+def m004_civitai(db: sqlite_utils.Database) -> None:
+    """What Civitai has said, by content; what is not to be offered; downloads."""
+    _run(db, CIVITAI)

@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import NamedTuple
@@ -26,7 +27,9 @@ from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Events
 from sidecar.library import identities
+from sidecar.library.civitai.stored import known_hashes, read_again
 from sidecar.library.header import MAX_HEADER
+from sidecar.library.store import index_rest
 
 log = logging.getLogger("lora-manager.hashing")
 
@@ -104,6 +107,7 @@ class Hasher:
     """Works off every row whose hash is pending, small files first, until stopped; can be paused."""
 
     def __init__(self, database: Database, events: Events, scan_idle: threading.Event) -> None:
+        self.on_known: Callable[[list[int]], None] = lambda lora_ids: None
         self._database = database
         self._events = events
         self._scan_idle = scan_idle
@@ -237,15 +241,22 @@ class Hasher:
 
     def _save(self, done: list[tuple[Job, Hashes | None]]) -> None:
         if done and not self._stopped.is_set():
-            self._database.write(partial(_save_hashes, done=done))
+            known = self._database.write(partial(_save_hashes, done=done))
+            index_rest(self._database)
+            if known:
+                self.on_known(known)
             self._tell()
 
     def _tell(self) -> None:
         self._events.publish("library.hashing", **self.status())
 
 
-def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | None]]) -> None:
-    """Store results for files still as they were; one that failed waits for its next change, unless it was moved."""
+def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | None]]) -> list[int]:
+    """Store results for files still as they were; one that failed waits for its next change, unless it was moved.
+
+    Returns the ids of files of which Civitai said something when they were elsewhere: they are to be read again.
+    """
+    hashed: list[str] = []
     for job, hashes in done:
         if hashes is None:
             connection.execute(
@@ -260,3 +271,5 @@ def _save_hashes(connection: sqlite3.Connection, done: list[tuple[Job, Hashes | 
         ).rowcount
         if changed:
             identities.settle(connection, job.lora_id, hashes.body)
+            hashed.append(hashes.sha256)
+    return read_again(connection, known_hashes(connection, hashed))

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sidecar.library.civitai.stored import version_of
 from sidecar.library.folders import Root
 from sidecar.library.record import Record
 from sidecar.library.sources import FileJob
@@ -53,7 +54,8 @@ def compare(reader: sqlite3.Connection, root: Root, folder: FoundFolder) -> Diff
             or row["state"] == "unreadable"
             or _stamp(row) != (file.size, file.mtime_ns, file.side_stamp)
         ):
-            to_read.append(FileJob(root.id, folder.relative, folder.path, *file))
+            fetched = version_of(reader, row["id"]) if row is not None else None
+            to_read.append(FileJob(root.id, folder.relative, folder.path, *file, fetched=fetched))
         elif not row["present"]:
             back.append(row["id"])
     gone = [

@@ -16,6 +16,7 @@ from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Events
 from sidecar.library import folders, store
+from sidecar.library.civitai.stored import version_of
 from sidecar.library.folders import Root
 from sidecar.library.readers import Readers
 from sidecar.library.reconcile import (
@@ -209,8 +210,10 @@ class Scanner:
             if root_id in roots:
                 listed = list_folder(roots[root_id].path, folder)
                 for file in listed.files:
-                    if (root_id, folder, file.name) in due:
-                        yield FileJob(root_id, folder, listed.path, *file)
+                    lora_id = due.get((root_id, folder, file.name))
+                    if lora_id is not None:
+                        fetched = version_of(self._database.reader(), lora_id)
+                        yield FileJob(root_id, folder, listed.path, *file, fetched=fetched)
 
     def _index(self, lora_ids: list[int]) -> None:
         if not self._stopping:

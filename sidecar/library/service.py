@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import orjson
+
 from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Events
 from sidecar.library import folders
+from sidecar.library.civitai.stored import pause_all
 from sidecar.library.files.recovery import recover
 from sidecar.library.hashing import Hasher
 from sidecar.library.scanning import Place, Scanner
@@ -29,6 +32,7 @@ class Library:
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
         self.scanner.on_done = self._after_scan
+        self.hasher.on_known = self.scan_places_of
 
     def _after_scan(self) -> None:
         self.hasher.wake()
@@ -43,6 +47,7 @@ class Library:
     def start(self) -> None:
         """Settle file operations that were interrupted, scan everything, then hash and watch."""
         self._recover()
+        pause_all(self._database)
         self.scanner.request()
         self.scanner.start()
         self.hasher.start()
@@ -55,6 +60,19 @@ class Library:
             recover(self._database)
         except SidecarError as error:
             log.warning("Interrupted file operations are looked at later: %s", error.message)
+
+    def scan_places_of(self, lora_ids: list[int]) -> None:
+        """Have the folders of these LoRAs looked at soon."""
+        rows = self._database.reader().execute(
+            """SELECT DISTINCT l.root_id, l.folder FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value""",
+            (orjson.dumps(lora_ids).decode(),),
+        )
+        roots = {root.id: root for root in folders.active_roots(self._database)}
+        places = [
+            Place(roots[row["root_id"]], row["folder"], False) for row in rows if row["root_id"] in roots
+        ]
+        if places:
+            self.scanner.request(places)
 
     def add_folders(self, paths: list[Path]) -> None:
         """Take up more LoRA folders and scan those that are new.
