@@ -23,6 +23,7 @@ from sidecar.generation.routes import router as generation_router
 from sidecar.library.civitai.routes import router as civitai_router
 from sidecar.library.files.routes import router as files_router
 from sidecar.library.organise.routes import router as organise_router
+from sidecar.library.pictures.routes import router as pictures_router
 from sidecar.library.routes import router as library_router
 from sidecar.library.weights.routes import router as weights_router
 from sidecar.prompts.routes import router as prompts_router
@@ -47,6 +48,7 @@ ROUTERS = (
     files_router,
     weights_router,
     civitai_router,
+    pictures_router,
     library_router,
     prompts_router,
     generation_router,

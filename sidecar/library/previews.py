@@ -6,8 +6,10 @@ import base64
 import binascii
 import io
 import os
+import sqlite3
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +32,14 @@ _MAGIC = (
     (b"GIF8", 0, "image/gif"),
     (b"WEBP", 8, "image/webp"),
     (b"ftypavif", 4, "image/avif"),
+    (b"ftypavis", 4, "image/avif"),
     (b"ftyp", 4, "video/mp4"),
     (b"\x1aE\xdf\xa3", 0, "video/webm"),
 )
+# What else begins like an MP4: pictures that no browser shows (HEIF), and sound.
+_NO_VIDEO = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"M4A ", b"M4B ")
+# JPEGs may hold several pictures (MPO), which are no animation.
+_MAY_BE_ANIMATED = ("PNG", "GIF", "WEBP", "AVIF")
 
 
 class PreviewBroken(SidecarError):
@@ -50,17 +57,22 @@ class Preview(NamedTuple):
 
 
 def get_thumbnail(database: Database, cache: Path, lora_id: int) -> Preview:
-    """A WebP of at most 512×512 pixels, made on first use. Videos have none.
+    """A still WebP of at most 512×512 pixels, made on first use. Videos have none.
+
+    Whether the picture is animated is found when its thumbnail is made, and noted in the catalogue.
 
     Raises:
         NotFound: no such LoRA, or no picture. PreviewBroken: the file is no picture, or too large to open.
     """
     row = _row(database, lora_id)
-    if row["preview_kind"] != "image":
+    if row["preview_kind"] not in ("image", "animated"):
         raise NotFound("This LoRA has no preview picture.")
     kept = cache / f"{lora_id % 256:02x}" / f"{lora_id}-{row['preview_stamp']}.webp"
     if not kept.exists():
-        _make(_source(row), kept)
+        animated = _make(_source(row), kept) and row["preview_file"] != EMBEDDED_PREVIEW
+        kind = "animated" if animated else "image"
+        if kind != row["preview_kind"]:
+            database.submit(partial(_note_kind, lora_id=lora_id, stamp=row["preview_stamp"], kind=kind))
         for old in kept.parent.glob(f"{lora_id}-*.webp"):
             if old != kept:
                 old.unlink(missing_ok=True)
@@ -89,10 +101,23 @@ def get_original(database: Database, lora_id: int) -> Preview:
 
 def sniff(beginning: bytes) -> str | None:
     """The media type that a file's first 16 bytes tell, whatever its name says."""
+    if beginning[4:8] == b"ftyp" and beginning[8:12] in _NO_VIDEO:
+        return None
     for magic, offset, media_type in _MAGIC:
         if beginning[offset : offset + len(magic)] == magic:
             return media_type
     return None
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Whether an opened picture moves: a GIF, WebP, AVIF or APNG of more than one frame."""
+    return image.format in _MAY_BE_ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def _note_kind(connection: sqlite3.Connection, lora_id: int, stamp: str, kind: str) -> None:
+    connection.execute(
+        "UPDATE loras SET preview_kind = ? WHERE id = ? AND preview_stamp = ?", (kind, lora_id, stamp)
+    )
 
 
 def _row(database: Database, lora_id: int) -> dict[str, str]:
@@ -140,17 +165,18 @@ def _embedded(metadata: dict[str, str]) -> bytes:
         raise PreviewBroken("The picture in the file's header is damaged.") from error
 
 
-def _make(content: bytes, kept: Path) -> None:
+def _make(content: bytes, kept: Path) -> bool:
+    """Write the thumbnail; returns whether the picture is animated."""
     with _MAKING:
-        _make_now(content, kept)
+        return _make_now(content, kept)
 
 
-def _make_now(content: bytes, kept: Path) -> None:
-
+def _make_now(content: bytes, kept: Path) -> bool:
     kept.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=kept.parent, suffix=".part")
     try:
         with Image.open(io.BytesIO(content)) as image, os.fdopen(handle, "wb") as file:
+            animated = is_animated(image)
             image.draft("RGB", (MAX_SIDE, MAX_SIDE))
             picture = ImageOps.exif_transpose(image)
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
@@ -161,3 +187,4 @@ def _make_now(content: bytes, kept: Path) -> None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         Path(temporary).unlink(missing_ok=True)
         raise PreviewBroken(f"The preview is no picture that can be opened: {error}.") from error
+    return animated

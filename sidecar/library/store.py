@@ -21,9 +21,11 @@ _SAVE_LORA = f"""
 INSERT INTO loras ({", ".join(Record._fields + _EXTRA)})
 VALUES ({", ".join("?" * (len(Record._fields) + len(_EXTRA)))})
 ON CONFLICT (root_id, folder, stem, extension) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in Record._fields[4:])},
+    {", ".join(f"{name} = excluded.{name}" for name in Record._fields[4:] if name != "preview_kind")},
     {", ".join(f"{name} = excluded.{name}" for name in _EXTRA if name not in ("sort_name", "added"))},
     present = 1, texts_read = 0, indexed = 0,
+    preview_kind = CASE WHEN preview_kind = 'animated' AND excluded.preview_kind = 'image'
+        AND preview_file = excluded.preview_file THEN 'animated' ELSE excluded.preview_kind END,
     hash_state = CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns
         THEN hash_state ELSE 'pending' END"""
 _SAVED = """
