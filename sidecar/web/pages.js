@@ -30,7 +30,9 @@ import { query } from "./query.js";
 
 /** @type {Page[]} in the order of the navigation */
 const PAGES = [
+  { id: "tags", title: "Tags", icon: "tag", load: () => import("./pages/tags.js"), styles: ["pages/pages.css", "pages/tags.css"] },
   { id: "duplicates", title: "Duplicates", icon: "layers", load: () => import("./duplicates/duplicates.js"), styles: ["pages/pages.css", "duplicates/duplicates.css"] },
+  { id: "civitai", title: "Civitai", icon: "cloud", load: () => import("./civitai/civitai.js"), styles: ["pages/pages.css", "civitai/civitai.css"] },
   { id: "trash", title: "Trash", icon: "trash", load: () => import("./pages/trash.js"), styles: ["pages/pages.css"] },
   { id: "backups", title: "Backups", icon: "archive", load: () => import("./pages/backups.js"), styles: ["pages/pages.css"] },
   { id: "settings", title: "Settings", icon: "gear", load: () => import("./pages/settings.js"), styles: ["pages/pages.css"] },

@@ -210,6 +210,37 @@
  * @property {number} count
  * @property {Copy[]} loras the one to keep first, 200 at most
  *
+ * @typedef {object} CivitaiVersion
+ * @property {number} id
+ * @property {string} name
+ * @property {string} base_model
+ * @property {string|null} published
+ * @property {number} size bytes
+ * @property {{id: number|null, name: string, size: number, primary: boolean}[]} files
+ *
+ * @typedef {{id: number, name: string|null, url: string, type?: string|null, author?: string|null}} CivitaiModel
+ *
+ * @typedef {object} CivitaiAnswer
+ * @property {"unknown"|"found"|"not_found"} state
+ * @property {number|null} fetched
+ * @property {string|null} [source] "civitai" or "archive"
+ * @property {CivitaiVersion|null} version
+ * @property {CivitaiModel|null} model
+ * @property {CivitaiVersion[]} newer
+ *
+ * @typedef {{lora: Lora|null, model: CivitaiModel, current: CivitaiVersion, newer: CivitaiVersion[]}} CivitaiUpdate
+ *
+ * @typedef {object} Download
+ * @property {number} id
+ * @property {string} name
+ * @property {string} file
+ * @property {string} folder
+ * @property {"waiting"|"running"|"paused"|"done"|"failed"} state
+ * @property {number} received
+ * @property {number} size 0 while it is not known
+ * @property {string} message
+ * @property {number|null} lora_id
+ *
  * @typedef {object} Trashed
  * @property {number} id
  * @property {string} kind "lora", or single side files of one

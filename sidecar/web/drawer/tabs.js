@@ -10,6 +10,7 @@ const TABS = [
   ["details", "Details", null],
   ["inspect", "Inspect", async () => new (await import("./inspect.js")).InspectTab()],
   ["file", "File", async () => new (await import("./file.js")).FileTab()],
+  ["civitai", "Civitai", async () => new (await import("./civitai.js")).CivitaiTab()],
 ];
 
 export class Tabs {

@@ -4,7 +4,7 @@ import { confirmed, openDialog } from "../ask.js";
 import { h } from "../dom.js";
 import { bytes, count, plural } from "../format.js";
 import { toast } from "../toast.js";
-import { undoing } from "../undo.js";
+import { offerUndo } from "../undo.js";
 import { keepOne } from "./group.js";
 
 /** @typedef {import("../types.js").DuplicateGroup} Group */
@@ -45,7 +45,7 @@ export async function resolveAll({ kind, total, wasted, merge }) {
   }
   const refused = sum.failed ? ` ${plural(sum.failed, "group")} could not be settled: ${sum.reason}` : "";
   const said = `${plural(sum.done, "copy", "copies")} moved to the trash, ${bytes(sum.freed)}.${refused}`;
-  if (actions.length) toast(said, { action: { label: "Undo all", run: () => void undoAll(actions) } });
+  if (actions.length) offerUndo({ action: actions[0] ?? null }, said, actions.slice(1));
   else toast(refused.trim() || "Nothing was removed.", { kind: "error" });
   return actions.length > 0;
 }
@@ -67,28 +67,6 @@ async function settle(group, merge, actions, sum) {
     [sum.failed, sum.reason] = [sum.failed + 1, error.message];
     return false;
   }
-}
-
-/** Take everything back, the last first. */
-async function undoAll(/** @type {number[]} */ actions) {
-  const work = progress("Taking it back", actions.length);
-  let failed = "";
-  try {
-    for (const action of actions.toReversed()) {
-      if (work.stopped()) break;
-      const answer = await request("POST", `actions/${action}/undo`);
-      if (answer.failed?.length) failed = answer.failed[0].reason;
-      work.step();
-    }
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    failed = error.message;
-  } finally {
-    work.close();
-  }
-  if (failed) toast(`Not everything could be taken back: ${failed} What is left is under Changes, behind the clock.`, { kind: "error" });
-  else toast("Everything is back.");
-  undoing.emit("undone", { action: actions[0] });
 }
 
 /** A window with a bar that can be stopped. @param {string} title @param {number} total */
