@@ -6,21 +6,15 @@ import os
 import sqlite3
 from typing import Any
 
-import nh3
 import orjson
 
 from sidecar.database import Database
 from sidecar.errors import NotFound
 from sidecar.library.files.desktop import can_open_folder
-from sidecar.library.header import BrokenHeader, read_header
 from sidecar.library.queries import ITEM_COLUMNS, ITEM_TABLES, to_item
-from sidecar.library.walking import list_folder
-
-_ALLOWED_TAGS = {
-    "a", "b", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "hr", "i", "li", "ol", "p", "pre", "s",
-    "span", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
-}  # fmt: skip
-_EDITABLE = ("title", "weight", "trigger_words", "notes")
+from sidecar.library.side_files import side_files_of
+from sidecar.library.sources import FileJob, read_sources
+from sidecar.library.values import USER, USER_COLUMNS, all_values, clean_html, pictures_in, user_values
 
 
 def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
@@ -31,15 +25,18 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
     """
     row = _row(database.reader(), lora_id)
     facts: dict[str, Any] = orjson.loads(row["facts"] or "{}")
-    sources: dict[str, str] = facts.get("sources", {})
-    for name in _EDITABLE:
-        if row[f"user_{name}"] is not None:
-            sources[name] = "user"
+    user = user_values(row)
     path = os.path.join(row["root"], *row["folder"].split("/"), row["stem"] + row["extension"])
+    job = _job(row, path) if row["present"] else None
+    now = read_sources(job) if job else None
+    values = all_values(user, now)
+    by_user = {field: USER for field, (first, *_) in values.items() if first["source"] == USER}
     return {
         **to_item(row),
         "description": clean_html(row["description"] or ""),
+        "pictures": pictures_in(row["description"] or ""),
         "notes": row["notes"] or "",
+        "negative_prompt": row["negative_prompt"] or "",
         "author": facts.get("author"),
         "url": facts.get("url"),
         "version": facts.get("version"),
@@ -63,12 +60,14 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
             {"tag": tag, "count": count} for tag, count in orjson.loads(row["training_tags"] or "[]")
         ],
         "training": facts.get("training", {}),
-        "sources": sources,
-        "warnings": facts.get("warnings", []),
+        "sources": {**facts.get("sources", {}), **by_user},
+        "values": values,
+        "not_on_civitai": bool(facts.get("not_on_civitai")),
+        "warnings": now.warnings if now else facts.get("warnings", []),
         "examples": orjson.loads(row["examples"] or "[]"),
-        "side_files": _side_files(row) if row["present"] else [],
+        "side_files": sorted(job.side_files.values()) if job else [],
         "collections": _collections(database.reader(), lora_id),
-        "metadata": _metadata(path) if row["present"] and row["state"] == "ok" else {},
+        "metadata": now.header.metadata if now else {},
     }
 
 
@@ -82,25 +81,12 @@ def get_examples(database: Database, lora_id: int) -> list[dict[str, Any]]:
     return examples
 
 
-def clean_html(text: str) -> str:
-    """A stranger's HTML without script, styles, handlers and pictures (which would be fetched from elsewhere)."""
-    return nh3.clean(
-        text,
-        tags=_ALLOWED_TAGS,
-        attributes={"a": {"href", "title"}},
-        url_schemes={"http", "https"},
-        link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={"a": {"target": "_blank"}},
-    )
-
-
 def _row(reader: sqlite3.Connection, lora_id: int) -> sqlite3.Row:
     row: sqlite3.Row | None = reader.execute(
         f"""SELECT {ITEM_COLUMNS}, r.path AS root, l.alias, l.sha256, l.autov1, l.body_hash, l.claimed_autov3, l.blake3, l.crc32,
                    l.hash_state, l.base_model_reason, l.state_reason, l.root_id,
                    coalesce(i.notes, t.notes) AS notes, t.description, t.facts, t.training_tags, t.examples,
-                   i.title AS user_title, i.weight AS user_weight, i.trigger_words AS user_trigger_words,
-                   i.notes AS user_notes
+                   coalesce(i.negative_prompt, l.negative_prompt) AS negative_prompt, {USER_COLUMNS}
             FROM {ITEM_TABLES} LEFT JOIN lora_texts t ON t.lora_id = l.id WHERE l.id = ?""",
         (lora_id,),
     ).fetchone()
@@ -125,14 +111,11 @@ def _missing_reason(path: str, root: str) -> str:
     return f"{path} is no longer there. What you noted about it is kept."
 
 
-def _side_files(row: sqlite3.Row) -> list[str]:
-    folder = list_folder(row["root"], row["folder"])
-    name = row["stem"] + row["extension"]
-    return next((sorted(file.side_files.values()) for file in folder.files if file.name == name), [])
-
-
-def _metadata(path: str) -> dict[str, str]:
+def _job(row: sqlite3.Row, path: str) -> FileJob:
+    """The file as it is to be read now, with the side files that it has now."""
+    directory, name = os.path.split(path)
     try:
-        return read_header(path).metadata
-    except (BrokenHeader, OSError):
-        return {}  # changed since the scan; the next one will say so
+        side_files = side_files_of(directory, name)
+    except OSError:
+        side_files = {}  # its drive has gone since the scan
+    return FileJob(row["root_id"], row["folder"], directory, name, row["size"], 0, 0, side_files)

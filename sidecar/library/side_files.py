@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -54,6 +55,24 @@ def split_ending(name: str) -> Iterable[tuple[str, str]]:
                 yield name[: -len(ending)], ending
 
 
+def side_files_of(directory: str, model: str) -> dict[str, str]:
+    """The side files of one model file as they are now, ending → name, by the rule that the scan has.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    names = os.listdir(directory)
+    stem = os.path.splitext(model)[0]
+    stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(MODEL_EXTENSIONS)} | {stem}
+    found: dict[str, str] = {}
+    for name in names:
+        if name.startswith(stem):
+            owner = next(((owner, ending) for owner, ending in split_ending(name) if owner in stems), None)
+            if owner and owner[0] == stem:
+                found[owner[1]] = name
+    return found
+
+
 def choose_preview(endings: dict[str, str]) -> tuple[str, str] | None:
     """Of a LoRA's side files (ending → name) the preview's file name and its kind, "image" or "video"."""
     ranked = sorted((_PREVIEW_RANK[ending], ending) for ending in endings if ending in _PREVIEW_RANK)
@@ -90,8 +109,19 @@ def _read_leniently(blob: bytes) -> Any:
         ValueError, RecursionError: it is not even that.
     """
     text = blob.decode("utf-16" if blob.startswith(_UTF16_MARKS) else "utf-8-sig")
-    content = json.loads(text.strip("\0 \r\n\t") or "{}", strict=False, parse_constant=lambda _: None)
+    content = json.loads(
+        text.strip("\0 \r\n\t") or "{}", strict=False,
+        parse_constant=lambda _: None, parse_float=_number, parse_int=_number,
+    )  # fmt: skip
     return orjson.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _number(text: str) -> float | None:
+    """A number that JSON can hold again, else None."""
+    number = float(text)
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def read_text(path: str) -> str:
