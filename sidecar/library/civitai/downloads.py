@@ -28,7 +28,7 @@ from sidecar.tasks import Cancelled, Task
 
 log = logging.getLogger("lora-manager.civitai")
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 EVENT_SECONDS = 0.3
 SPARE_BYTES = 64 << 20
 OPEN = ("waiting", "running", "paused", "failed")
@@ -265,7 +265,7 @@ def _expected(response: Any, start: int) -> int | None:
 def _sha256(path: str, task: Task) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(4 * CHUNK):
+        while chunk := file.read(64 * CHUNK):
             digest.update(chunk)
             task.advance(0)
     return digest.hexdigest()

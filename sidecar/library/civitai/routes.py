@@ -21,9 +21,10 @@ router = APIRouter(tags=["civitai"])
 Sidecar = Annotated[State, Depends(get_state)]
 
 
-class Lookup(Selection):
+class Lookup(BaseModel):
     """Which LoRAs to ask for; `missing` means all that were never asked for, `again` those asked for before too."""
 
+    selection: Selection = Selection()
     missing: bool = False
     again: bool = False
 
@@ -31,7 +32,7 @@ class Lookup(Selection):
 @router.post("/civitai/lookup", status_code=202)
 def start_lookup(request: Lookup, state: Sidecar) -> Response:
     """Ask Civitai which model versions files are, by their hashes."""
-    ids = None if request.missing else selected_ids(state.database, request)
+    ids = None if request.missing else selected_ids(state.database, request.selection)
     title = "Look up all LoRAs on Civitai" if ids is None else f"Look up {len(ids):,} LoRAs on Civitai"
     task = state.tasks.start(
         "civitai", title, lambda task: look_up(state, task, ids, again=request.again), alone=ids is None
