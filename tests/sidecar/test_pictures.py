@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +20,7 @@ from picture_server import Handler, PictureServer, drips, film, gives, redirects
 from starlette.testclient import TestClient
 
 from sidecar.errors import SidecarError
+from sidecar.library.pictures import fetching
 from sidecar.library.pictures.checking import TooLarge
 from sidecar.library.pictures.fetching import AddressRefused, FetchFailed, Limits, fetch, is_public
 from sidecar.library.pictures.kept import keep_picture
@@ -226,6 +230,34 @@ def test_one_that_is_not_there_is_told() -> None:
         fetch(f"http://127.0.0.1:{port}/", allowed_hosts={f"127.0.0.1:{port}"})
     with pytest.raises(FetchFailed, match="no server"):
         fetch("http://nowhere.invalid/a.png")
+
+
+def test_certificates_are_checked_against_the_name_that_was_asked_for(
+    tmp_path: Path, server: PictureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: no certificate for the test")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = ["-nodes", "-subj", "/CN=mirror.example", "-addext", "subjectAltName=DNS:mirror.example"]
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-keyout", key, "-out", certificate, *options],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.answers["/a.png"] = gives(PNG)
+    names_stand_for(monkeypatch, {"mirror.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
+    hosts = {f"{name}.example:{server.server_port}" for name in ("mirror", "other")}
+    with pytest.raises(FetchFailed, match="certificate"):
+        fetch(f"https://mirror.example:{server.server_port}/a.png", allowed_hosts=hosts)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(fetching, "_tls", lambda: trusting)
+    assert fetch(f"https://mirror.example:{server.server_port}/a.png", allowed_hosts=hosts)[0] == PNG
+    with pytest.raises(FetchFailed, match="certificate"):
+        fetch(f"https://other.example:{server.server_port}/a.png", allowed_hosts=hosts)
 
 
 def test_a_kept_picture_is_not_fetched_again(tmp_path: Path, server: PictureServer) -> None:
