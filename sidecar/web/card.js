@@ -161,7 +161,7 @@ export class Card {
     this.#clearPreview();
     if (!lora.preview || !images) return;
     this.shownPreview = wanted;
-    if (lora.preview.kind === "image") this.image.src = previewUrl(lora);
+    if (lora.preview.kind !== "video") this.image.src = previewUrl(lora);
     else {
       this.element.classList.add("film");
       const here = () => this.shownPreview === wanted;

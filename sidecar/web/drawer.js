@@ -178,11 +178,11 @@ export class LoraDrawer extends HTMLElement {
     this.#head();
     for (const part of [this.titlePart, this.base, this.weight, ...this.fields]) part.update(detail);
     this.tabs.update(detail);
-    const stamp = JSON.stringify([detail.id, detail.description, detail.training_tags.length, detail.examples]);
+    const stamp = JSON.stringify([detail.id, detail.description, detail.pictures, detail.training_tags.length, detail.examples]);
     if (stamp === this.shownMore) return; // what is unfolded there stays so
     this.shownMore = stamp;
     this.more.replaceChildren();
-    add(this.more, [show.description(detail), show.trainingTags(detail), show.examples(detail)]);
+    add(this.more, [show.description(detail), show.trainingTags(detail), show.examples(detail, (url) => void this.media.fromAddress(url))]);
   }
 
   /** Opened from a page, or a link: nothing is known of it yet. */

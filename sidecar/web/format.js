@@ -58,6 +58,7 @@ const SOURCES = {
   civitai: "Civitai",
   info: ".civitai.info",
   sdnext: "SDNext .json",
+  ssmd: "ssmd header",
   modelspec: "modelspec header",
   kohya: "training header",
   header: "header",

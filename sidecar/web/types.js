@@ -17,7 +17,7 @@
  * @property {number} added epoch seconds
  * @property {LoraState} state
  * @property {string} folder
- * @property {{kind: "image"|"video", v: string, animated?: boolean}|null} preview
+ * @property {{kind: "image"|"animated"|"video", v: string}|null} preview
  * @property {number} used
  * @property {boolean} shadowed another file has the same stem
  * @property {number|null} rating 1 to 5
@@ -28,6 +28,7 @@
  *
  * @typedef {object} Example
  * @property {string|null} [prompt]
+ * @property {string[]} [pictures] addresses of the description's pictures, which nobody has loaded
  * @property {string|null} [negative_prompt]
  * @property {string|null} [sampler]
  * @property {number|null} [steps]
@@ -55,6 +56,7 @@
  * @property {string[]} side_files
  * @property {Record<string, unknown>} metadata
  * @property {string[]} [warnings] what was wrong with its side files
+ * @property {string[]} [pictures] addresses of the description's pictures, which nobody has loaded
  * @property {string|null} [negative_prompt]
  * @property {{id: number, name: string}[]} [collections] hand-picked ones that it is in
  * @property {boolean} [can_open_folder]

@@ -5,6 +5,8 @@ import { icon } from "../icons.js";
 import { library } from "../library.js";
 import { openMenu } from "../popup.js";
 import { toast } from "../toast.js";
+import { sourceName } from "../format.js";
+import { sourceBadge } from "./sources.js";
 
 /** @typedef {import("../types.js").Lora} Lora */
 /** @typedef {import("../types.js").Detail} Detail */
@@ -28,8 +30,9 @@ export class Marks {
     this.labelText = h("span", null, "Label");
     this.label = h("button", { class: "mark-button", type: "button", "aria-haspopup": "menu", "aria-expanded": "false" }, this.swatch, this.labelText);
     this.level = h("select", { class: "mark-select", "aria-label": "NSFW level", title: "NSFW level" }, ...LEVELS.map(([value, text]) => h("option", { value }, text)));
+    this.levelSource = sourceBadge("NSFW level", "nsfw", (value) => void this.#set("nsfw", value));
     this.hide = h("button", { class: "mark-button icon-only", type: "button" });
-    this.element = h("div", { class: "marks", role: "group", "aria-label": "Marks" }, this.rating, this.label, this.level, this.hide);
+    this.element = h("div", { class: "marks", role: "group", "aria-label": "Marks" }, this.rating, this.label, h("span", { class: "level" }, this.level, this.levelSource.element), this.hide);
     this.rating.addEventListener("click", (event) => this.#clickStar(event));
     this.rating.addEventListener("keydown", (event) => this.#keyStar(event));
     this.label.addEventListener("click", () => this.#chooseLabel());
@@ -47,6 +50,14 @@ export class Marks {
     this.labelText.textContent = lora.label ? capital(lora.label) : "Label";
     this.label.setAttribute("aria-label", `Colour label: ${lora.label ?? "none"}`);
     this.level.value = String(lora.nsfw ?? 0);
+    this.levelSource.element.hidden = !("sources" in lora);
+    if ("sources" in lora) {
+      const detail = /** @type {Detail} */ (lora);
+      const from = detail.sources["rating"];
+      this.rating.title = from && from !== "user" ? `Rating, from ${sourceName(from)}: 0 to 5` : "Rating: 0 to 5";
+      this.levelSource.update(detail);
+      if (detail.sources["nsfw"] === "user" && (detail.values?.["nsfw"]?.length ?? 0) < 2) this.levelSource.element.hidden = true;
+    }
     this.hide.replaceChildren(icon(lora.hidden ? "hide" : "eye"));
     this.hide.setAttribute("aria-pressed", String(Boolean(lora.hidden)));
     this.hide.setAttribute("aria-label", "Hidden");

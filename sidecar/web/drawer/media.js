@@ -20,7 +20,7 @@ export class Media {
   /** @param {() => void} changed the preview is another one now */
   constructor(changed) {
     this.changed = changed;
-    /** @type {Lora|null} */
+    /** @type {Lora|import("../types.js").Detail|null} */
     this.lora = null;
     this.shown = "";
     /** @type {Set<number>} blurred ones that the user asked to see */
@@ -34,7 +34,7 @@ export class Media {
     document.addEventListener("paste", (event) => this.#paste(event));
   }
 
-  update(/** @type {Lora} */ lora) {
+  update(/** @type {Lora|import("../types.js").Detail} */ lora) {
     this.lora = lora;
     const blurred = preferences.blurs(lora) && !this.seen.has(lora.id);
     const key = `${lora.id}/${lora.preview?.v ?? ""}/${blurred}`;
@@ -78,7 +78,7 @@ export class Media {
   #picture(/** @type {Lora} */ lora, /** @type {string} */ title, /** @type {boolean} */ blurred) {
     const picture = h("img", { alt: `Preview of ${title}`, decoding: "async", src: previewUrl(lora) });
     if (blurred) return picture;
-    if (lora.preview?.animated && !calm.matches) picture.addEventListener("load", () => (picture.src = previewUrl(lora, true)), { once: true });
+    if (lora.preview?.kind === "animated" && !calm.matches) picture.addEventListener("load", () => (picture.src = previewUrl(lora, true)), { once: true });
     return h("a", { href: previewUrl(lora, true), target: "_blank", rel: "noopener", title: "Open the full picture" }, picture);
   }
 
@@ -99,8 +99,9 @@ export class Media {
       { label: "Choose a file…", icon: "upload", run: () => this.#choose() },
       { label: "Paste from the clipboard", icon: "copy", run: () => void this.#readClipboard() },
       { label: "From an address…", icon: "link", run: () => this.#askAddress() },
-      { label: "From Civitai", icon: "cloud", run: () => void this.#ask({ civitai: true }, "Preview taken from Civitai.") },
     ];
+    const example = "examples" in lora ? lora.examples.find(({ url }) => url)?.url : null;
+    if (example) items.push({ label: "From its first example", icon: "cloud", run: () => void this.fromAddress(example) });
     if (lora.preview) items.push(null, { label: "Remove", icon: "trash", danger: true, run: () => void this.#send("DELETE", undefined, "Preview removed.") });
     openMenu(this.change, "Preview", items);
   }
@@ -185,11 +186,12 @@ export class Media {
 
   /** Set a picture of a generation, by its place among that generation's pictures. */
   async fromGeneration(/** @type {number} */ generation, /** @type {number} */ image) {
-    await this.#ask({ generation, image }, "Preview taken from the generation.");
+    await this.#send("POST", { generation, image }, "Preview taken from the generation.");
   }
 
-  async #ask(/** @type {Record<string, unknown>} */ body, /** @type {string} */ text) {
-    await this.#send("POST", body, text);
+  /** Set the picture at an address, such as that of an example. */
+  async fromAddress(/** @type {string} */ url) {
+    await this.#send("POST", { url }, "Preview fetched.");
   }
 
   async #send(/** @type {string} */ method, /** @type {unknown} */ body, /** @type {string} */ text) {

@@ -3,7 +3,7 @@ import { copy, useWords } from "../actions.js";
 import { address } from "../api.js";
 import { bridge } from "../bridge.js";
 import { h } from "../dom.js";
-import { count, plural, when, words } from "../format.js";
+import { count, plural, sourceName, when, words } from "../format.js";
 import { icon } from "../icons.js";
 import { openMenu } from "../popup.js";
 
@@ -12,6 +12,7 @@ import { openMenu } from "../popup.js";
 
 const TAGS_SHOWN = 24;
 const EXAMPLES_SHOWN = 20;
+const VIDEO = /\.(mp4|webm)(?=$|[?#])/i;
 
 /** @param {string} title @param {...import("../dom.js").Child} children */
 export function section(title, ...children) {
@@ -44,7 +45,36 @@ export function description(/** @type {Detail} */ detail) {
     more.textContent = host.classList.contains("whole") ? "Show less" : "Show all";
   });
   requestAnimationFrame(() => (more.hidden = text.scrollHeight <= host.clientHeight + 4));
-  return section("Description", host, more);
+  const element = section("Description", host, more);
+  const from = detail.sources["description"];
+  if (from) element.querySelector("h3")?.after(h("span", { class: "source" }, sourceName(from)));
+  const pictures = detail.pictures?.length ?? 0;
+  if (!pictures) return element;
+  const place = h("div", { class: "description-pictures" });
+  const paths = Array.from({ length: pictures }, (_, at) => `api/v1/loras/${detail.id}/pictures/${at}`);
+  loadPictures(element, pictures, () => place.append(...paths.map((path, at) => remotePicture(path, `Picture ${at + 1} of the description`))));
+  element.append(place);
+  return element;
+}
+
+/**
+ * A button in a section's head that loads pictures from elsewhere, through the sidecar. Nothing is loaded before.
+ * @param {HTMLElement} element @param {number} pictures @param {() => void} load
+ */
+function loadPictures(element, pictures, load) {
+  const text = pictures === 1 ? "Load picture" : `Load ${pictures} pictures`;
+  const button = h("button", { class: "quiet load-pictures", type: "button", title: "LoRA Manager fetches them from the site they are on, and keeps them" }, icon("image"), text);
+  button.addEventListener("click", () => {
+    button.remove();
+    load();
+  });
+  element.querySelector(".field-head")?.append(button);
+}
+
+function remotePicture(/** @type {string} */ path, /** @type {string} */ alt) {
+  const picture = h("img", { class: "example-picture", alt, loading: "lazy", decoding: "async", src: address(path).href });
+  picture.addEventListener("error", () => picture.replaceWith(h("p", { class: "hint" }, `${alt} could not be fetched.`)));
+  return picture;
 }
 
 export function trainingTags(/** @type {Detail} */ detail) {
@@ -93,31 +123,26 @@ function factText(/** @type {string} */ key, /** @type {unknown} */ value) {
   return number >= 10000 && Number.isInteger(number) ? count(number) : String(Number(number.toPrecision(6)));
 }
 
-/** Example prompts. Their pictures lie elsewhere: the sidecar fetches them when the user says so, the page never does. */
-export function examples(/** @type {Detail} */ detail) {
+/**
+ * Example prompts. Their pictures lie elsewhere: the sidecar fetches them when the user says so, the page never does.
+ * @param {Detail} detail
+ * @param {(url: string) => void} preview makes the picture at an address the preview
+ */
+export function examples(detail, preview) {
   const shown = detail.examples.map((one, at) => ({ one, at })).filter(({ one }) => one.prompt || one.url).slice(0, EXAMPLES_SHOWN);
   if (!shown.length) return null;
-  const articles = shown.map(({ one }) => example(one));
+  const articles = shown.map(({ one }) => example(one, preview));
   const element = section("Example prompts", ...articles);
-  const pictured = shown.map(({ one, at }, index) => ({ one, at, article: articles[index] })).filter(({ one }) => one.url && !one.url.includes(".mp4"));
+  const pictured = shown.map(({ one, at }, index) => ({ one, at, article: articles[index] })).filter(({ one }) => one.url && !VIDEO.test(one.url));
   if (!pictured.length) return element;
-  const load = h("button", { class: "quiet", type: "button", title: "Fetches them from the site they are on, and keeps them" }, icon("image"), "Load pictures");
-  load.addEventListener("click", () => {
-    load.remove();
-    for (const { at, article } of pictured) article?.prepend(examplePicture(detail.id, at));
+  loadPictures(element, pictured.length, () => {
+    for (const { at, article } of pictured) article?.prepend(remotePicture(`api/v1/loras/${detail.id}/examples/${at}/picture`, `Picture of example ${at + 1}`));
   });
-  element.querySelector(".field-head")?.append(load);
   return element;
 }
 
-function examplePicture(/** @type {number} */ id, /** @type {number} */ at) {
-  const source = address(`api/v1/loras/${id}/examples/${at}/picture`).href;
-  const picture = h("img", { class: "example-picture", alt: `Picture of example ${at + 1}`, loading: "lazy", decoding: "async", src: source });
-  picture.addEventListener("error", () => picture.replaceWith(h("p", { class: "hint" }, "The picture could not be fetched.")));
-  return picture;
-}
-
-function example(/** @type {Example} */ one) {
+function example(/** @type {Example} */ one, /** @type {(url: string) => void} */ preview) {
+  const { url } = one;
   const facts = [one.sampler, one.steps && `${one.steps} steps`, one.cfg && `CFG ${one.cfg}`, one.size, one.seed !== null && one.seed !== undefined && `seed ${one.seed}`, one.checkpoint];
   const prompt = one.prompt ?? "";
   const negative = one.negative_prompt;
@@ -134,7 +159,8 @@ function example(/** @type {Example} */ one) {
       bridge.host && negative && h("button", { class: "small-button", type: "button", onclick: () => bridge.negative(negative) }, icon("plus"), "Add negative"),
       prompt && h("button", { class: "small-button", type: "button", onclick: () => void copy(prompt, "the prompt") }, icon("copy"), "Copy"),
       negative && h("button", { class: "small-button", type: "button", onclick: () => void copy(negative, "the negative prompt") }, icon("copy"), "Copy negative"),
-      outside(one.url, "Open"),
+      url && h("button", { class: "small-button", type: "button", title: "Fetches the picture and keeps it beside the file", onclick: () => preview(url) }, icon("image"), "Use as preview"),
+      outside(url, "Open"),
     ),
   );
 }

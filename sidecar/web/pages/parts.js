@@ -18,7 +18,7 @@ export function thumb(/** @type {Lora} */ lora) {
   const picture = h("img", { alt: "", loading: "lazy", decoding: "async" });
   picture.addEventListener("error", () => box.replaceChildren(initials(titleOf(lora))));
   if (preferences.blurs(lora)) box.classList.add("blurred");
-  if (lora.preview.kind === "image") picture.src = previewUrl(lora);
+  if (lora.preview.kind !== "video") picture.src = previewUrl(lora);
   else void still(lora, () => box.isConnected).then((url) => (url ? (picture.src = url) : box.replaceChildren(initials(titleOf(lora)))));
   box.append(picture);
   return box;
