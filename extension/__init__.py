@@ -17,6 +17,7 @@ def start() -> type:
     from . import hooks, host, proxy, settings, tab
     from .client import Client
     from .generation import Generations
+    from .listener import Listener
     from .records import Recorder
     from .supervisor import Supervisor
 
@@ -24,13 +25,17 @@ def start() -> type:
     client = Client(supervisor.endpoint, supervisor.poke)
     recorder = Recorder(client)
     generations = Generations(client, recorder, settings.current)
-    supervisor.on_up += [client.resume, recorder.nudge]
+    served: list[Any] = []
+    listener = Listener(supervisor.endpoint, lambda: host.refresh_loras(served[-1] if served else None))
+    supervisor.on_up += [client.resume, recorder.nudge, listener.nudge]
 
     def app_started(_demo: Any, app: Any) -> None:
+        served.append(app)
         proxy.mount(app, supervisor, settings.current)
         supervisor.start()
 
     def unloaded() -> None:
+        listener.stop()
         recorder.stop()
         supervisor.release()
 
@@ -42,4 +47,5 @@ def start() -> type:
     callbacks.on_script_unloaded(unloaded)
     hooks.register(generations)
     atexit.register(supervisor.shut_down)
+    atexit.register(listener.stop)
     return hooks.make_script(generations, settings.current)

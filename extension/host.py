@@ -5,10 +5,13 @@ Host modules are looked up when needed and never at import: at that time some ar
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -89,6 +92,28 @@ def lora_folders() -> list[str]:
     absolute = [os.path.abspath(os.path.join(root, str(folder))) for folder in named if folder]
     # the LyCORIS folder is a leftover that most do not have
     return [folder for i, folder in enumerate(dict.fromkeys(absolute)) if i == 0 or os.path.isdir(folder)]
+
+
+def refresh_loras(app: Any) -> None:
+    """Have the host read its LoRA folder anew, between two generations. Takes seconds with thousands of files: not for
+    the event loop or the main thread.
+
+    It clears its list before it fills it again, so it must not happen while a generation looks names up.
+    """
+    # The A1111 line's Lora extension has loaded its module under this plain name; SDNext has its own place.
+    networks = module("modules.lora.lora_load") if kind() == "sdnext" else sys.modules.get("networks")
+    lock = _attribute("modules.call_queue", "queue_lock")
+    with lock if hasattr(lock, "__enter__") else nullcontext():
+        if hasattr(networks, "list_available_networks"):
+            networks.list_available_networks()
+            return
+        for route in getattr(app, "routes", []):
+            if getattr(route, "path", None) == "/sdapi/v1/refresh-loras":
+                answer = route.endpoint()
+                if inspect.iscoroutine(answer):
+                    asyncio.run(answer)
+                return
+    raise LookupError("this host has no way to refresh its LoRAs that is known")
 
 
 def subpath() -> str:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Wait for `condition`, or fail."""
+def wait_until(condition: Callable[[], object], seconds: float = 15, pause: float = 0.02) -> None:
+    """Wait for `condition`, or fail; `pause` is between two looks."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(pause)

@@ -222,6 +222,37 @@ def test_killed_sidecar_costs_no_generation_and_comes_back(page: HostPage) -> No
     page.search("lantern", 1)  # the open page has found its way back, too
 
 
+def test_host_knows_a_renamed_lora_by_its_new_name_at_once(host: Host) -> None:
+    """Renamed through the app; the host's own list follows by itself, and the LoRA takes effect under the new name."""
+    lora = host.api("loras", q="name:plain_7")["items"][0]
+    prompt = "a quiet valley"
+    without = pixels(host.generate(prompt)["images"][0])
+    before = pixels(host.generate(f"{prompt} <lora:plain_7:1>")["images"][0])
+    rename(host, lora["id"], "plain renamed")
+    try:
+        wait_until(lambda: "plain renamed" in names_known(host), 60, host.kind.pause)
+        assert "plain_7" not in names_known(host)
+        after = host.generate(f"{prompt} <lora:plain renamed:1>")
+        assert "<lora:plain renamed:1>" in after["infotext"]
+        assert pixels(after["images"][0]) != without
+        if not host.kind.simulated:  # whose pictures are made from the name
+            assert pixels(after["images"][0]) == before
+    finally:
+        rename(host, lora["id"], "plain_7")
+    wait_until(lambda: "plain_7" in names_known(host), 60, host.kind.pause)
+
+
+def rename(host: Host, lora_id: int, name: str) -> None:
+    host.client.post(f"lora-manager/api/v1/loras/{lora_id}/rename", json={"name": name}).raise_for_status()
+
+
+def names_known(host: Host) -> set[str]:
+    """The LoRAs in the host's list as it is, without a look at its folder."""
+    answer = host.client.get("sdapi/v1/loras")
+    answer.raise_for_status()
+    return {Path(each["path"]).stem for each in answer.json()}
+
+
 def test_other_sites_are_kept_out(host: Host) -> None:
     for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         assert host.client.get("lora-manager/api/v1/loras", headers=headers).status_code == 403, headers

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from modules import shared
+from modules.call_queue import queue_lock
 
 from simulated import processing
 from simulated.scripts_runner import Runner
 
-queue_lock = threading.Lock()  # not re-entrant, as in the hosts
 KINDS: dict[str, type[processing.StableDiffusionProcessing]] = {
     "txt2img": processing.StableDiffusionProcessingTxt2Img,
     "img2img": processing.StableDiffusionProcessingImg2Img,
