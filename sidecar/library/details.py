@@ -10,6 +10,7 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.errors import NotFound
+from sidecar.library.civitai.stored import version_of
 from sidecar.library.files.desktop import can_open_folder
 from sidecar.library.queries import ITEM_COLUMNS, ITEM_TABLES, to_item
 from sidecar.library.side_files import side_files_of
@@ -27,7 +28,7 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
     facts: dict[str, Any] = orjson.loads(row["facts"] or "{}")
     user = user_values(row)
     path = os.path.join(row["root"], *row["folder"].split("/"), row["stem"] + row["extension"])
-    job = _job(row, path) if row["present"] else None
+    job = _job(row, path, version_of(database.reader(), lora_id)) if row["present"] else None
     now = read_sources(job) if job else None
     values = all_values(user, now)
     by_user = {field: USER for field, (first, *_) in values.items() if first["source"] == USER}
@@ -111,11 +112,11 @@ def _missing_reason(path: str, root: str) -> str:
     return f"{path} is no longer there. What you noted about it is kept."
 
 
-def _job(row: sqlite3.Row, path: str) -> FileJob:
+def _job(row: sqlite3.Row, path: str, fetched: dict[str, Any] | None) -> FileJob:
     """The file as it is to be read now, with the side files that it has now."""
     directory, name = os.path.split(path)
     try:
         side_files = side_files_of(directory, name)
     except OSError:
         side_files = {}  # its drive has gone since the scan
-    return FileJob(row["root_id"], row["folder"], directory, name, row["size"], 0, 0, side_files)
+    return FileJob(row["root_id"], row["folder"], directory, name, row["size"], 0, 0, side_files, fetched)
