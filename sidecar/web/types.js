@@ -28,7 +28,6 @@
  *
  * @typedef {object} Example
  * @property {string|null} [prompt]
- * @property {string[]} [pictures] addresses of the description's pictures, which nobody has loaded
  * @property {string|null} [negative_prompt]
  * @property {string|null} [sampler]
  * @property {number|null} [steps]
