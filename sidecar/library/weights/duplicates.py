@@ -166,6 +166,12 @@ def list_duplicates(database: Database, *, kind: str | None, limit: int, offset:
     Raises:
         BadRequest: an unknown kind.
     """
+    return remember(
+        database, ("duplicates page", kind, limit, offset), lambda: _list_page(database, kind, limit, offset)
+    )
+
+
+def _list_page(database: Database, kind: str | None, limit: int, offset: int) -> dict[str, Any]:
     groups = find_groups(database, kind)
     end = offset + limit
     page = groups[offset:end]
@@ -185,7 +191,7 @@ def list_duplicates(database: Database, *, kind: str | None, limit: int, offset:
         ],
         "total": len(groups),
         "wasted": sum(group.wasted for group in groups),
-        "pending": remember(database, "duplicates pending", lambda: count_due(database)),
+        "pending": count_due(database),
         "next_cursor": str(end) if end < len(groups) else None,
     }
 
