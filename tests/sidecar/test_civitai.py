@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from sidecar.library.civitai import client, downloads
 from sidecar.state import State
 from tests.civitai_server import CivitaiServer, Seen
-from tests.lora_files import add_side_file, make_lora
+from tests.lora_files import add_side_file, make_lora, picture
 
 Scan = Callable[[], None]
 KEY = "the-users-secret-key"
@@ -103,6 +103,26 @@ def test_all_missing_are_looked_up_in_one_batch_and_shown(
     assert detail["sources"]["trigger_words"] == "civitai"
     answer = api.get(f"loras/{ids['b']}/civitai").json()
     assert (answer["state"], answer["version"]["id"], answer["model"]["id"]) == ("found", 21, 2)
+
+
+def test_the_preview_comes_from_civitai_when_asked_for(
+    ids: dict[str, int], civitai: CivitaiServer, api: TestClient, state: State, loras: Path
+) -> None:
+    assert api.post(f"loras/{ids['a']}/preview", json={"civitai": True}).status_code == 404
+    civitai.versions[11]["images"] = [
+        {"url": f"{civitai.url}/films/1.mp4", "type": "video"},
+        {"url": f"{civitai.url}/pictures/1.png", "type": "image"},
+    ]
+    civitai.trouble = lambda seen: (
+        (200, {"Content-Type": "image/png"}, picture(), None) if seen.path == "/pictures/1.png" else None
+    )
+    look_up(api, state)
+    assert civitai.asked("/pictures/") == []
+    answer = api.post(f"loras/{ids['a']}/preview", json={"civitai": True}).json()
+    assert answer["preview"]["kind"] == "image"
+    assert (loras / "a.preview.png").read_bytes() == picture()
+    api.post(f"actions/{answer['action']}/undo")
+    assert not (loras / "a.preview.png").exists()
 
 
 def test_nothing_is_written_beside_the_files(

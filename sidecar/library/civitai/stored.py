@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from sidecar.database import Database
+from sidecar.errors import NotFound
+from sidecar.library.foreign import as_list, as_object, as_string
 
 FOUND, NOT_FOUND = "found", "not_found"
 
@@ -109,6 +111,24 @@ def version_of(reader: sqlite3.Connection, lora_id: int) -> dict[str, Any] | Non
         (lora_id,),
     ).fetchone()
     return None if row is None else orjson.loads(row["version"])
+
+
+def picture_of(database: Database, lora_id: int) -> str:
+    """The address of the first picture that a LoRA's version has on Civitai, else of its first video.
+
+    Raises:
+        NotFound: it was not looked up, or has none.
+    """
+    version = version_of(database.reader(), lora_id)
+    if version is None:
+        raise NotFound("Civitai has not been asked for this LoRA, or does not know it: look it up first.")
+    images = [
+        image for image in map(as_object, as_list(version.get("images"))) if as_string(image.get("url"))
+    ]
+    images.sort(key=lambda image: image.get("type") == "video")
+    if not images:
+        raise NotFound("Civitai shows no picture of this version.")
+    return str(images[0]["url"])
 
 
 def count_status(database: Database) -> dict[str, int]:

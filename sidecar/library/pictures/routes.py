@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
 from sidecar.errors import BadRequest, SidecarError
+from sidecar.library.civitai.stored import picture_of
 from sidecar.library.pictures.checking import too_large
 from sidecar.library.pictures.fetching import fetch
 from sidecar.library.pictures.kept import keep_picture
@@ -63,9 +64,11 @@ async def put_preview(lora_id: int, request: Request, state: Sidecar) -> Respons
 
 
 class PreviewSource(BaseModel):
-    """Where the preview comes from: an address, or a picture (its index or path) of a recorded generation."""
+    """Where the preview comes from: an address, what Civitai shows of a LoRA that was looked up, or a picture (its index
+    or path) of a recorded generation."""
 
     url: Annotated[str, Field(max_length=8_000)] | None = None
+    civitai: bool = False
     generation: int | None = None
     image: Annotated[int, Field(ge=0)] | Annotated[str, Field(max_length=4_096)] = 0
 
@@ -73,14 +76,17 @@ class PreviewSource(BaseModel):
 @router.post("/loras/{lora_id}/preview")
 async def post_preview(lora_id: int, source: PreviewSource, state: Sidecar) -> Response:
     """Set a picture or video from elsewhere as the preview."""
-    if (source.url is None) == (source.generation is None):
-        raise BadRequest("Say where the preview is to come from: one of url or generation.")
-    if source.url is not None:
+    if [source.url is not None, source.civitai, source.generation is not None].count(True) != 1:
+        raise BadRequest("Say where the preview is to come from: one of url, civitai or generation.")
+    if source.generation is None:
+        url = source.url
+        if url is None:
+            url = await anyio.to_thread.run_sync(picture_of, state.database, lora_id)
         hosts = configured_hosts(state.settings)
-        fetched = await _fetching(partial(fetch, source.url, limit=MAX_SOURCE, allowed_hosts=hosts))
+        fetched = await _fetching(partial(fetch, url, limit=MAX_SOURCE, allowed_hosts=hosts))
         content = fetched[0]
     else:
-        generated = partial(read_generated, state.database, source.generation or 0, source.image)
+        generated = partial(read_generated, state.database, source.generation, source.image)
         content = await anyio.to_thread.run_sync(generated)
     return _changed(await anyio.to_thread.run_sync(partial(set_preview, state, lora_id, content)))
 
