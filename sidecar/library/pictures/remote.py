@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import orjson
 
 from sidecar.database import Database
 from sidecar.errors import NotFound
+from sidecar.library.values import pictures_in
 from sidecar.settings import Settings
 
-MAX_PICTURES = 50
 _PORTS = {"http": 80, "https": 443}
-
-
-def description_pictures(html: str) -> list[str]:
-    """Addresses of the pictures (`<img src>`) in a description, http and https alone, each once, in order."""
-    finder = _Finder()
-    finder.feed(html)
-    finder.close()
-    return list(finder.found)[:MAX_PICTURES]
 
 
 def example_picture(database: Database, lora_id: int, number: int) -> str:
@@ -37,12 +28,12 @@ def example_picture(database: Database, lora_id: int, number: int) -> str:
 
 
 def description_picture(database: Database, lora_id: int, number: int) -> str:
-    """The address of a picture of a LoRA's description; `number` counts from 0.
+    """The address of a picture of a LoRA's description; `number` counts from 0, as in `pictures` of `GET loras/{id}`.
 
     Raises:
         NotFound: no such LoRA or picture.
     """
-    pictures = description_pictures(_text(database, lora_id, "description") or "")
+    pictures = pictures_in(_text(database, lora_id, "description") or "")
     if not 0 <= number < len(pictures):
         raise NotFound(f"The description of this LoRA has no picture {number}; it has {len(pictures)}.")
     return pictures[number]
@@ -56,23 +47,6 @@ def configured_hosts(settings: Settings) -> frozenset[str]:
         if parts.hostname:
             hosts.add(f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}")
     return frozenset(hosts)
-
-
-class _Finder(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[str, None] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        source = (dict(attrs).get("src") or "").strip() if tag == "img" else ""
-        if source.startswith("//"):
-            source = f"https:{source}"
-        try:
-            parts = urlsplit(source)
-        except ValueError:
-            return
-        if parts.scheme in _PORTS and parts.hostname:
-            self.found[source] = None
 
 
 def _text(database: Database, lora_id: int, column: str) -> str | None:
