@@ -135,7 +135,9 @@ def test_any_hash_finds_its_file(find: Find, scan: Callable[[], None], state: An
     assert find(f"hash:{hashes['sha256'].upper()[:12]}") == ["plain"]
 
 
-def test_copies_are_found_as_duplicates(find: Find, loras: Path, scan: Callable[[], None], state: Any) -> None:
+def test_copies_are_found_as_duplicates(
+    find: Find, loras: Path, scan: Callable[[], None], state: Any
+) -> None:
     (loras / "copy.safetensors").write_bytes((loras / "plain.safetensors").read_bytes())
     scan()
     state.library.hasher.start()
