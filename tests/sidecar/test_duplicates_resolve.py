@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -273,6 +274,19 @@ def test_nothing_is_removed_when_the_kept_file_is_gone_or_another_by_now(
     answer = api.post("duplicates/resolve", json={"keep": keep, "remove": [gone]})
     assert answer.status_code == 409 and "cannot be reached" in answer.json()["error"]["message"]
     assert (loras / "old" / "gone.safetensors").exists()
+
+
+def test_a_link_to_the_file_itself_is_no_copy(loras: Path, work: Work, api: TestClient) -> None:
+    path = make_lora(loras / "a.safetensors")
+    (loras / "link.safetensors").symlink_to(path)
+    os.link(path, loras / "hard.safetensors")
+    work()
+    known = ids_of(api)
+    answer = api.post("duplicates/resolve", json={"keep": known["link"], "remove": [known["a"]]})
+    assert answer.status_code == 409 and "one file, by a link" in answer.json()["error"]["message"]
+    assert path.exists()
+    outcome = resolve(api, known["a"], known["hard"])
+    assert (outcome["done"], outcome["freed"]) == (1, 0)
 
 
 def test_a_file_whose_side_files_cannot_be_copied_stays(

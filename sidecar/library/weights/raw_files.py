@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from typing import Any
 
-import orjson
-
 from sidecar.database import Database
-from sidecar.errors import NotFound
-from sidecar.library.side_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
-from sidecar.library.walking import list_folder
+from sidecar.errors import Conflict, NotFound
+from sidecar.library.dialects import dialect_of
+from sidecar.library.side_files import (
+    IMAGE_EXTENSIONS,
+    VIDEO_EXTENSIONS,
+    BrokenSideFile,
+    read_object,
+    side_files_of,
+)
 
 MAX_TEXT = 1024 * 1024
 
@@ -20,7 +25,7 @@ def list_side_files(database: Database, lora_id: int) -> list[dict[str, Any]]:
     holds the first MB of longer texts, which `error` then says.
 
     Raises:
-        NotFound: no such LoRA.
+        NotFound: no such LoRA. Conflict: its folder cannot be listed.
     """
     row = (
         database.reader()
@@ -33,9 +38,12 @@ def list_side_files(database: Database, lora_id: int) -> list[dict[str, Any]]:
     )
     if row is None:
         raise NotFound(f"There is no LoRA with the id {lora_id}.")
-    folder = list_folder(row["root"], row["folder"])
-    endings = next((file.side_files for file in folder.files if file.name == row["name"]), {})
-    return [_describe(folder.path, name, ending) for ending, name in sorted(endings.items())]
+    folder = os.path.join(row["root"], *row["folder"].split("/"))
+    try:
+        endings = side_files_of(folder, row["name"])
+    except OSError as error:
+        raise Conflict(f"{folder} cannot be listed now: {error.strerror or error}.") from error
+    return [_describe(folder, name, ending) for ending, name in sorted(endings.items())]
 
 
 def _describe(folder: str, name: str, ending: str) -> dict[str, Any]:
@@ -55,35 +63,25 @@ def _describe(folder: str, name: str, ending: str) -> dict[str, Any]:
         if not ending.endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)):
             with open(path, "rb") as file:
                 blob = file.read(MAX_TEXT + 1)
-            item |= _read_text(name, blob)
+            item |= _read_text(path, blob)
     except OSError as error:
         item["error"] = f"It cannot be read: {error.strerror or error}."
     return item
 
 
-def _read_text(name: str, blob: bytes) -> dict[str, Any]:
-    cut = len(blob) > MAX_TEXT
-    text = blob[:MAX_TEXT].decode("utf-8-sig", "replace")
-    error = "Only its first MB is shown." if cut else None
-    content: Any = None
-    if not cut and not name.lower().endswith(".txt"):
+def _read_text(path: str, blob: bytes) -> dict[str, Any]:
+    name = os.path.basename(path)
+    encoding = "utf-16" if blob.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    content, error = None, None
+    if not name.lower().endswith(".txt"):
         try:
-            content = orjson.loads(blob.removeprefix(b"\xef\xbb\xbf") or b"{}")
-        except orjson.JSONDecodeError as problem:
-            error = f"It is not JSON: {problem}."
-    return {"text": text, "dialect": _dialect(name, content), "error": error}
-
-
-def _dialect(name: str, content: Any) -> str:
-    lower = name.lower()
-    if lower.endswith(".txt"):
-        return "text"
-    if lower.endswith(".civitai.info"):
-        return "civitai"
-    if lower.endswith(".metadata.json"):
-        return "lora-manager"
-    if not isinstance(content, dict):
-        return "unknown"
-    if "modelVersions" in content:
-        return "sdnext"
-    return "browser+" if "modelId" in content or "sha256" in content else "a1111"
+            content = read_object(path)
+        except BrokenSideFile as problem:
+            error = str(problem)
+    if len(blob) > MAX_TEXT:
+        error = "Only its first MB is shown."
+    return {
+        "text": blob[:MAX_TEXT].decode(encoding, "replace"),
+        "dialect": dialect_of(name, content),
+        "error": error,
+    }

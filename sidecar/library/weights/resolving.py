@@ -10,9 +10,8 @@ from typing import Any
 from sidecar.errors import BadRequest, Conflict, NotFound, SidecarError
 from sidecar.library.files.operations import change_side_files, delete_loras
 from sidecar.library.organise import actions
-from sidecar.library.side_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+from sidecar.library.side_files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, side_files_of
 from sidecar.library.store import index_rest
-from sidecar.library.walking import list_folder
 from sidecar.library.weights.duplicates import find_groups
 from sidecar.library.weights.merging import merge_facts
 from sidecar.state import State
@@ -35,6 +34,8 @@ def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = Tru
         raise BadRequest(f"Name the files to remove: 1 to {MOST}, other than the one to keep.")
     rows = _rows(state, [keep, *removed])
     _check(state, rows, keep, removed)
+    freed = {lora_id: _space(rows[lora_id], rows[keep]) for lora_id in removed}
+    own = set(_side_files(rows[keep])) if merge else set()
     summary = (
         f"Kept {rows[keep]['stem']}, removed {len(removed):,} duplicate{'s' if len(removed) > 1 else ''}"
     )
@@ -43,7 +44,7 @@ def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = Tru
     )
     failed: list[dict[str, Any]] = []
     if merge:
-        removed = _copy_side_files(state, rows, keep, removed, action, failed)
+        removed = _copy_side_files(state, rows, keep, removed, own, action, failed)
         state.database.write(lambda connection: merge_facts(connection, action, keep, removed))
         index_rest(state.database)
     outcome = delete_loras(state, removed, action=action) if removed else None
@@ -54,7 +55,7 @@ def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = Tru
     state.events.publish("lora.edited", id=keep)
     return {
         "action": _kept_action(state, action, done),
-        "freed": sum(rows[lora_id]["size"] for lora_id in done if rows[lora_id]["present"]),
+        "freed": sum(freed[lora_id] for lora_id in done),
         "in_trash_days": state.settings.trash_days,
         "done": len(done),
         "failed": failed,
@@ -84,7 +85,12 @@ def _check(state: State, rows: dict[int, sqlite3.Row], keep: int, removed: list[
             raise BadRequest(
                 f"{rows[lora_id]['name']} is not known to be a duplicate of {rows[keep]['name']}."
             )
-    path = os.path.join(_folder(rows[keep]), rows[keep]["name"])
+    path = _path(rows[keep])
+    for lora_id in removed:
+        if os.path.realpath(path) == os.path.realpath(_path(rows[lora_id])):
+            raise Conflict(
+                f"{path} and {_path(rows[lora_id])} are one file, by a link; remove the link by hand."
+            )
     try:
         stat = os.stat(path)
     except OSError as error:
@@ -93,25 +99,35 @@ def _check(state: State, rows: dict[int, sqlite3.Row], keep: int, removed: list[
         raise Conflict(f"{path} has changed since it was compared; wait until it was read again.")
 
 
+def _space(row: sqlite3.Row, kept: sqlite3.Row) -> int:
+    """Bytes that a file takes for itself: none when it is missing, or a hard link to the one that stays."""
+    try:
+        linked = os.path.samefile(_path(row), _path(kept))
+    except OSError:
+        return 0
+    return 0 if linked else int(row["size"])
+
+
 def _copy_side_files(
     state: State,
     rows: dict[int, sqlite3.Row],
     keep: int,
     removed: list[int],
+    own: set[str],
     action: int,
     failed: list[dict[str, Any]],
 ) -> list[int]:
-    """Give the kept file the side files it lacks; returns those of `removed` whose side files are safe."""
-    own = set(_side_files(rows[keep]))
+    """Give the kept file, which has the endings `own`, the side files it lacks; returns those of `removed` whose side
+    files are safe."""
     safe = []
     for lora_id in removed:
         row = rows[lora_id]
-        given = {} if not row["present"] else _lacking(own, _side_files(row))
-        copies = {
-            rows[keep]["stem"] + name[len(row["stem"]) :]: os.path.join(_folder(row), name)
-            for name in given.values()
-        }
         try:
+            given = {} if not row["present"] else _lacking(own, _side_files(row))
+            copies = {
+                rows[keep]["stem"] + name[len(row["stem"]) :]: os.path.join(_folder(row), name)
+                for name in given.values()
+            }
             if copies:
                 summary = f"Side files of {row['stem']} for {rows[keep]['stem']}"
                 change_side_files(state, keep, summary=summary, copy=copies, action=action)
@@ -124,8 +140,10 @@ def _copy_side_files(
 
 
 def _side_files(row: sqlite3.Row) -> dict[str, str]:
-    listed = list_folder(row["root"], row["folder"])
-    return next((file.side_files for file in listed.files if file.name == row["name"]), {})
+    try:
+        return side_files_of(_folder(row), row["name"])
+    except OSError as error:
+        raise Conflict(f"{_folder(row)} cannot be listed: {error.strerror or error}.") from error
 
 
 def _lacking(own: set[str], others: dict[str, str]) -> dict[str, str]:
@@ -141,6 +159,10 @@ def _lacking(own: set[str], others: dict[str, str]) -> dict[str, str]:
 
 def _folder(row: sqlite3.Row) -> str:
     return str(os.path.join(row["root"], *row["folder"].split("/")))
+
+
+def _path(row: sqlite3.Row) -> str:
+    return os.path.join(_folder(row), row["name"])
 
 
 def _kept_action(state: State, action: int, done: list[int]) -> int | None:
