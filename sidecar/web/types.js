@@ -62,7 +62,7 @@
  * @property {{state: "due"|"done"|"failed", file?: string|null, message?: string|null}|null} [write_back]
  * @property {Record<string, Candidate[]>} [values] what every source says of a field, strongest first
  *
- * @typedef {{source: string, value: any}} Candidate
+ * @typedef {{source: string, value: any, reason?: string}} Candidate
  *
  * @typedef {Lora & DetailOnly} Detail
  *

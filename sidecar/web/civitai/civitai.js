@@ -1,7 +1,7 @@
 // The page of Civitai: what is known, looking up what is missing, updates of what one has, downloads. Asks only on a click.
 import { request } from "../api.js";
 import { attempt } from "../ask.js";
-import { find, h, throttle } from "../dom.js";
+import { h, throttle } from "../dom.js";
 import { live } from "../events.js";
 import { folderBox } from "../folderbox.js";
 import { count, plural } from "../format.js";
@@ -29,14 +29,13 @@ export async function open(/** @type {HTMLElement} */ container) {
   updatesPlace = h("div", { class: "updates" });
   const check = h("button", { class: "small-button", type: "button" }, icon("refresh"), "Check for updates");
   check.addEventListener("click", () => void checkUpdates(check));
-  find("#page-tools").append(check);
   const downloads = new Downloads(signal);
   container.append(
     h("p", { class: "page-note" }, "Nothing is asked of Civitai unless you click here. To look a file up, its SHA256 is sent and nothing else."),
     addressForm(),
     downloads.element,
     h("section", { "aria-label": "Looked up" }, h("h2", null, "Your files"), statusPlace),
-    h("section", { "aria-label": "Updates" }, h("h2", null, "Newer versions"), updatesPlace),
+    h("section", { "aria-label": "Updates" }, h("header", { class: "section-head" }, h("h2", null, "Newer versions"), check), updatesPlace),
   );
   const again = throttle(() => void loadStatus(), 1500);
   tasks.addEventListener("task", (event) => {
@@ -44,7 +43,8 @@ export async function open(/** @type {HTMLElement} */ container) {
     if (task.kind === "civitai") again();
   }, { signal });
   for (const type of ["library.changed", "reset"]) live.addEventListener(type, again, { signal });
-  for (const type of ["civitai.updates", "reset"]) live.addEventListener(type, () => void loadUpdates(), { signal });
+  const newer = throttle(() => void loadUpdates(), 1500);
+  for (const type of ["civitai.updates", "library.changed", "reset"]) live.addEventListener(type, newer, { signal });
   await Promise.all([downloads.load(), loadStatus(), loadUpdates()]);
 }
 
@@ -77,7 +77,7 @@ async function loadStatus() {
     const part = (/** @type {number} */ n) => (now.owned ? (100 * n) / now.owned : 0);
     const bar = h("div", { class: "parts-bar", "aria-hidden": "true" }, h("span", { class: "found", style: { width: `${part(found)}%` } }), h("span", { class: "not-found", style: { width: `${part(now.not_found)}%` } }));
     const facts = h("p", null, h("strong", null, count(found)), " found, ", h("strong", null, count(now.not_found)), " not known to Civitai, ", h("strong", null, count(now.pending)), ` not asked for yet, of ${plural(now.owned, "file")}.`);
-    const ask = h("button", { class: "small-button strong", type: "button", disabled: now.pending === 0 }, icon("cloud"), now.pending ? `Look up ${count(now.pending)}` : "All are looked up");
+    const ask = h("button", { class: now.pending ? "small-button strong" : "small-button", type: "button", disabled: now.pending === 0 }, icon("cloud"), now.pending ? `Look up ${count(now.pending)}` : "All are looked up");
     ask.addEventListener("click", () => void lookUp(false, ask));
     const all = h("button", { class: "small-button", type: "button", disabled: now.owned === 0, title: "Ask for all files again, also those that were found" }, "Ask for all again");
     all.addEventListener("click", () => void lookUp(true, all));

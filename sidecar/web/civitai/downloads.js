@@ -17,7 +17,7 @@ export class Downloads {
   /** @param {AbortSignal} signal ends it */
   constructor(signal) {
     this.rows = h("div", { class: "rows" });
-    this.element = h("section", { "aria-label": "Downloads", hidden: true }, h("h2", null, "Downloads"), this.rows);
+    this.element = h("section", { id: "downloads", "aria-label": "Downloads", hidden: true }, h("h2", null, "Downloads"), this.rows);
     /** @type {Map<number, {element: HTMLElement, show: (one: Download) => void}>} */
     this.shown = new Map();
     /** @type {Map<number, Download>} */

@@ -78,10 +78,16 @@ function askFolder(/** @type {Version} */ version, /** @type {Model} */ model) {
 export async function download(what) {
   try {
     const answer = await request("POST", "civitai/downloads", { body: what });
-    toast(`Downloading ${answer.file} into ${answer.folder}.`, { action: { label: "Show", run: () => goTo("civitai") } });
+    toast(`Downloading ${answer.file} into ${answer.folder}.`, { action: { label: "Show", run: show } });
     return "";
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return error.message;
   }
+}
+
+/** Go to the list of downloads. */
+function show() {
+  goTo("civitai");
+  setTimeout(() => document.getElementById("downloads")?.scrollIntoView({ block: "nearest" }), 300);
 }

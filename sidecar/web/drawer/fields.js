@@ -80,7 +80,7 @@ export function baseField(/** @type {Saved} */ saved) {
       const degrees = hue(detail.base_model);
       dot.classList.toggle("grey", degrees < 0);
       dot.style.setProperty("--hue", String(Math.max(0, degrees)));
-      reason.textContent = detail.sources["base_model"] === "user" ? "" : (detail.base_model_reason ?? "");
+      reason.textContent = detail.sources["base_model"] ? "" : (detail.base_model_reason ?? "");
       reason.title = reason.textContent;
     },
   };

@@ -20,7 +20,7 @@ export class Media {
   /** @param {() => void} changed the preview is another one now */
   constructor(changed) {
     this.changed = changed;
-    /** @type {Lora|import("../types.js").Detail|null} */
+    /** @type {Lora|null} */
     this.lora = null;
     this.shown = "";
     /** @type {Set<number>} blurred ones that the user asked to see */
@@ -34,7 +34,7 @@ export class Media {
     document.addEventListener("paste", (event) => this.#paste(event));
   }
 
-  update(/** @type {Lora|import("../types.js").Detail} */ lora) {
+  update(/** @type {Lora} */ lora) {
     this.lora = lora;
     const blurred = preferences.blurs(lora) && !this.seen.has(lora.id);
     const key = `${lora.id}/${lora.preview?.v ?? ""}/${blurred}`;
@@ -99,9 +99,8 @@ export class Media {
       { label: "Choose a file…", icon: "upload", run: () => this.#choose() },
       { label: "Paste from the clipboard", icon: "copy", run: () => void this.#readClipboard() },
       { label: "From an address…", icon: "link", run: () => this.#askAddress() },
+      { label: "From Civitai", icon: "cloud", run: () => void this.#send("POST", { civitai: true }, "Preview taken from Civitai.") },
     ];
-    const example = "examples" in lora ? lora.examples.find(({ url }) => url)?.url : null;
-    if (example) items.push({ label: "From its first example", icon: "cloud", run: () => void this.fromAddress(example) });
     if (lora.preview) items.push(null, { label: "Remove", icon: "trash", danger: true, run: () => void this.#send("DELETE", undefined, "Preview removed.") });
     openMenu(this.change, "Preview", items);
   }

@@ -52,7 +52,7 @@ function openSources(anchor, label, present, candidates, use) {
     return h(
       "li",
       { class: chosen ? "candidate chosen" : "candidate" },
-      h("div", null, h("span", { class: "candidate-source" }, sourceName(one.source)), h("span", { class: "candidate-value" }, asText(one.value))),
+      h("div", null, h("span", { class: "candidate-source" }, sourceName(one.source)), h("span", { class: "candidate-value" }, asText(one.value)), one.reason && h("span", { class: "hint" }, one.reason)),
       chosen ? h("span", { class: "in-use" }, icon("check"), "In use") : take,
     );
   });
