@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -35,12 +36,12 @@ class Likeness(NamedTuple):
     cosine: float
 
 
-def compare_files(first: str, second: str) -> Likeness | None:
+def compare_files(first: str, second: str, stopped: Callable[[], bool] = lambda: False) -> Likeness | None:
     """Compare two files in full; None when they do not change the same layers, or hold what cannot be compared.
 
     Raises:
         BrokenHeader, BrokenTensor: one of them is damaged.
-        OSError: one of them cannot be read.
+        OSError: one of them cannot be read. InterruptedError: `stopped` said so.
     """
     with Tensors(first) as one, Tensors(second) as other:
         small, big = sorted((_File(one), _File(other)), key=lambda file: file.ranks)
@@ -52,6 +53,8 @@ def compare_files(first: str, second: str) -> Likeness | None:
             file.rounded_to = coarse if small.ranks == big.ranks and file.dtype != coarse else None
         sums = np.zeros(4)
         for done, (of_small, of_big) in enumerate(zip(small.modules, big.modules), start=1):
+            if stopped():
+                raise InterruptedError(f"{first} and {second} were not compared to the end")
             try:
                 found = _compare(small.read(of_small), big.read(of_big), of_small, of_big)
             except _Incomparable:

@@ -188,7 +188,7 @@ class Fingerprinter:
         if paths[0] is None or paths[1] is None:
             return
         try:
-            likeness = compare_files(paths[0], paths[1]) or Likeness(False, 0.0)
+            likeness = compare_files(paths[0], paths[1], self._stopped.is_set) or Likeness(False, 0.0)
         except (BrokenHeader, BrokenTensor) as error:
             log.info("Not compared: %s and %s: %s", *paths, error)
             likeness = Likeness(False, 0.0)
