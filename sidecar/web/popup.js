@@ -27,11 +27,15 @@ const GAP = 4;
 export function popup(anchor, content, { label, role = "dialog", className = "" }) {
   const box = h("div", { class: `popup ${className}`, role, "aria-label": label }, content);
   box.popover = "auto";
-  const close = () => box.isConnected && box.hidePopover();
+  let asked = false; // closed by what was chosen in it, which may open the next one here
+  const close = () => {
+    asked = true;
+    if (box.isConnected) box.hidePopover();
+  };
   const away = (/** @type {Event} */ event) => event.target instanceof Node && !box.contains(event.target) && close();
   if (performance.now() - (closed.get(anchor) ?? -Infinity) < 100) return () => {}; // this very click has closed it
   (anchor.closest("dialog, [popover]") ?? document.body).append(box); // what lies outside an open dialog is inert
-  box.addEventListener("beforetoggle", (event) => event.newState === "closed" && closed.set(anchor, performance.now()));
+  box.addEventListener("beforetoggle", (event) => event.newState === "closed" && !asked && closed.set(anchor, performance.now()));
   box.addEventListener("toggle", (event) => {
     if (event.newState === "open") return;
     document.removeEventListener("scroll", away, true);

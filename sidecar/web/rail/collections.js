@@ -64,16 +64,24 @@ export class CollectionRows {
     const { id } = collection;
     const smart = collection.query !== null;
     const now = () => collections.byId(id) ?? collection;
-    const end = menuButton(`${collection.name}: more`, "more", () => this.#menu(now(), end));
-    end.className = "at-end";
-    const sign = h("span", { class: "collection-sign" }, icon(smart ? "search" : "layers"));
-    const row = this.rows.row(`collection/${id}`, collection.name, () => this.#toggle(now()), { sign, end });
+    const key = `collection/${id}`;
+    const row = this.rows.kept.get(key) ?? this.#makeRow(key, collection, now);
     row.label.textContent = collection.name;
+    row.element.querySelector(".at-end")?.setAttribute("aria-label", `${collection.name}: more`);
     row.main.title = smart ? `${collection.name}: ${collection.query}` : collection.name;
     row.main.querySelector(".collection-sign")?.setAttribute("class", `collection-sign swatch ${collection.color ?? ""}`);
     mark(row, query.filters.collection === String(id), collection.count);
-    if (!smart && !row.element.dataset["drop"]) this.#takeDrops(row.element, now);
     return row.element;
+  }
+
+  #makeRow(/** @type {string} */ key, /** @type {Collection} */ collection, /** @type {() => Collection} */ now) {
+    const smart = collection.query !== null;
+    const end = menuButton(`${collection.name}: more`, "more", () => this.#menu(now(), end));
+    end.className = "at-end";
+    const sign = h("span", { class: "collection-sign" }, icon(smart ? "search" : "layers"));
+    const row = this.rows.row(key, collection.name, () => this.#toggle(now()), { sign, end });
+    if (!smart) this.#takeDrops(row.element, now);
+    return row;
   }
 
   #toggle(/** @type {Collection} */ { id, sort }) {
@@ -107,7 +115,6 @@ export class CollectionRows {
   }
 
   #takeDrops(/** @type {HTMLElement} */ element, /** @type {() => Collection} */ collection) {
-    element.dataset["drop"] = "1";
     const over = (/** @type {DragEvent} */ event) => {
       if (!event.dataTransfer?.types.includes(DRAG_TYPE)) return;
       event.preventDefault();

@@ -20,19 +20,19 @@ export class Rows {
    * @param {string} key "list/value"
    * @param {string} text
    * @param {(event: MouseEvent) => void} click
-   * @param {{sign?: Node|null, leaveOut?: () => void, end?: HTMLElement}} [options] end: a control shown instead of the count
-   *     under the pointer
+   * @param {{sign?: Node|null, leaveOut?: () => void, end?: HTMLElement, name?: string}} [options] end: a control shown instead
+   *     of the count under the pointer; name: in full, where the text is only a part of it
    * @returns {Row}
    */
-  row(key, text, click, { sign = null, leaveOut, end } = {}) {
+  row(key, text, click, { sign = null, leaveOut, end, name = text } = {}) {
     const kept = this.kept.get(key);
     if (kept) return kept;
     const number = h("span", { class: "number" });
     const label = h("span", { class: "label" }, text);
-    const main = h("button", { class: "option-main", type: "button", title: text, onclick: click }, sign, label, number);
+    const main = h("button", { class: "option-main", type: "button", title: name, onclick: click }, sign, label, number);
     const element = h("div", { class: "option", "data-key": key }, main, end ?? null);
     if (leaveOut) {
-      element.append(h("button", { class: "at-end", type: "button", title: "Leave out (Alt+click)", "aria-label": `Leave out ${text}`, onclick: leaveOut }, icon("minus")));
+      element.append(h("button", { class: "at-end", type: "button", title: "Leave out (Alt+click)", "aria-label": `Leave out ${name}`, onclick: leaveOut }, icon("minus")));
     }
     const row = { element, main, number, label };
     this.kept.set(key, row);

@@ -103,9 +103,9 @@ export class Tags {
     const text = this.found ? path : node.name;
     const row = this.rows.row(`tag/${path}`, text, (event) => query.toggle(event.altKey ? "not_tag" : "tag", path), {
       leaveOut: () => query.toggle("not_tag", path),
+      name: path,
     });
     row.label.textContent = text;
-    row.main.title = path;
     const color = this.colors.get(path);
     const dot = row.main.querySelector(".swatch");
     if (color && !dot) row.main.prepend(h("span", { class: `swatch ${color}` }));
