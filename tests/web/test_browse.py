@@ -42,6 +42,9 @@ def test_search_finds_as_one_types_and_shows_the_counts(page: Page) -> None:
     page.locator("#search").press_sequentially("lighth")
     expect(page.locator("#count")).to_have_text(f"1 of {TOTAL}")
     expect(card(page, "lighthouse")).to_be_visible()
+    expect(page.get_by_role("option", name="lighthouse", exact=True)).to_be_visible()
+    page.locator("#search").press("Escape")
+    expect(page.locator(".suggest [role=option]")).to_have_count(0)
     page.locator("#search").press("Escape")
     expect(page.locator("#count")).to_have_text(f"{TOTAL} LoRAs")
 
@@ -108,7 +111,7 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("landscape")
     expect(page.locator("#count")).to_have_text(f"3 of {TOTAL}")
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
     expect(page.locator('.card[data-index="0"]')).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(page.locator('.card[data-index="1"]')).to_be_focused()
