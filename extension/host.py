@@ -101,7 +101,7 @@ def refresh_loras(app: Any) -> None:
     It clears its list before it fills it again, so it must not happen while a generation looks names up.
     """
     # The A1111 line's Lora extension has loaded its module under this plain name; SDNext has its own place.
-    networks = module("modules.lora.lora_load") if kind() == "sdnext" else sys.modules.get("networks")
+    networks: Any = module("modules.lora.lora_load") if kind() == "sdnext" else sys.modules.get("networks")
     lock = _attribute("modules.call_queue", "queue_lock")
     with lock if hasattr(lock, "__enter__") else nullcontext():
         if hasattr(networks, "list_available_networks"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from sidecar.errors import Unavailable
 from sidecar.library import folders
 from sidecar.library.files import disk, journal
-from sidecar.library.files.filesets import folder_path
+from sidecar.library.files.filesets import Listings, folder_path
 from sidecar.library.files.journal import LOCK, Operation
 from sidecar.library.files.recovery import take_back
 from sidecar.library.files.steps import Done, HalfDone, StepsFailed, do_steps
@@ -22,6 +23,7 @@ from sidecar.state import State
 log = logging.getLogger("lora-manager.files")
 
 CHUNK = 50
+LISTED_SECONDS = 5.0
 MAX_TOLD = 1_000
 SAME, CONFLICT, FAILED, DONE = "same", "conflict", "failed", "done"
 
@@ -84,6 +86,8 @@ class Batch:
         self._action = action
         self._places: set[tuple[int, str]] = set()
         self._changed = 0
+        self._listings = Listings()
+        self._listed = (-1, 0.0)
 
     def __enter__(self) -> Batch:
         return self
@@ -102,6 +106,17 @@ class Batch:
     def refuse(self, items: Iterable[Item]) -> None:
         """Note LoRAs with which nothing is to be done."""
         self.outcome.items.extend(items)
+
+    def listings(self, *, keep: bool = False) -> Listings:
+        """What lies in folders, with what this batch has done in it. Read anew once another operation has moved files,
+        one of this batch has failed, or a moment has passed; not with `keep`. To be called with `LOCK` held."""
+        plans, listed = self._listed
+        if keep:
+            return self._listings
+        if plans != journal.plans_written or time.monotonic() - listed > LISTED_SECONDS:
+            self._listings = Listings()
+            self._listed = (journal.plans_written, time.monotonic())
+        return self._listings
 
     def carry_out(self, planned: Sequence[Planned], count: int) -> list[Planned]:
         """Do these operations and return those that were done; `count` is how many LoRAs the whole action is about.
@@ -126,6 +141,8 @@ class Batch:
                     done.append(one)
                 else:
                     self.refuse(item._replace(state=FAILED, reason=reason) for item in one.items)
+            if len(done) == len(planned) and self._listed[0] == journal.plans_written - 1:
+                self._listed = (journal.plans_written, self._listed[1])
             state.library.scanner.files_moved()
             self._sync(done)
             try:
@@ -134,8 +151,9 @@ class Batch:
                 for one in reversed(done):
                     take_back(one.operation)
                 raise
+        emptied = {folder for one in done for folder in one.operation.change.get("emptied", ())}
+        disk.remove_empty(sorted(emptied, key=len, reverse=True))
         for one in done:
-            disk.remove_empty(one.operation.change.get("emptied", ()))
             self.outcome.items.extend(self._with_ids(one))
             self._places.update(one.places)
             self._changed += len(one.items)

@@ -22,6 +22,8 @@ from sidecar.library.organise.actions import begin
 
 LOCK = threading.RLock()
 """Held from an operation's plan to its settlement: one at a time, and no recovery in between."""
+plans_written = 0
+"""Rises with every plan, so that who remembers what lies in a folder knows that somebody has moved files since."""
 PLANNED, LEFTOVER, DONE, UNDONE = "planned", "leftover", "done", "undone"
 MOVE, COPY = "move", "copy"
 
@@ -82,6 +84,8 @@ def write_plans(
             operation.id = int(cursor.lastrowid or 0)
         return number
 
+    global plans_written
+    plans_written += 1
     return database.write(work, durable=True)
 
 

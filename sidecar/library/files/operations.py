@@ -71,7 +71,7 @@ def move_to(
     """Move LoRAs of a batch to their spots; what cannot be is refused in its outcome."""
     planned: list[Planned] = []
     with LOCK:
-        listings, reader = Listings(), state.database.reader()
+        listings, reader = batch.listings(), state.database.reader()
         for group in by_stem(loras):
             spot = spot_of(group[0])
             try:
@@ -119,7 +119,7 @@ def delete_loras(
 def delete_in(batch: Batch, loras: Sequence[Lora], count: int) -> None:
     """Put LoRAs of a batch into the trash; what cannot be is refused in its outcome."""
     planned: list[Planned] = []
-    listings = Listings()
+    listings = batch.listings()
     for lora in loras:
         try:
             planned.append(plan_delete(listings, lora))
@@ -169,7 +169,10 @@ def chunks(state: State, batch: Batch, ids: Sequence[int], task: Task | None) ->
     if task is not None:
         task.total = len(ids)
     reader = state.database.reader()
-    groups = [[lora.id for lora in group] for group in by_stem(read_loras(reader, ids))]
+    found = read_loras(reader, ids)
+    if len(found) > CHUNK:  # folder by folder, so that a portion touches few of them
+        found.sort(key=lambda lora: (lora.root_id, lora.folder))
+    groups = [[lora.id for lora in group] for group in by_stem(found)]
     unknown = set(ids).difference(*groups)
     batch.refuse(
         Item(one, "", None, FAILED, f"There is no LoRA with the id {one}.") for one in sorted(unknown)

@@ -10,7 +10,7 @@ import orjson
 
 from sidecar.errors import BadRequest, Conflict
 from sidecar.library.files.batch import CONFLICT, SAME, Batch, Item, Outcome
-from sidecar.library.files.filesets import Listings, Lora, Spot
+from sidecar.library.files.filesets import Lora, Spot
 from sidecar.library.files.journal import LOCK
 from sidecar.library.files.names import folder_problem, name_problem
 from sidecar.library.files.operations import by_stem, chunks, plural
@@ -39,15 +39,10 @@ def organise_loras(
     """
     filled = read_template(template)
     target = _find_root(state, root) if root is not None else None
-    listings = Listings()
     with Batch(state, lambda count: f"Organised {plural(count)} by {template}") as batch:
         for loras in chunks(state, batch, ids, task):
             with LOCK:
-                if not dry_run:
-                    listings = Listings()
-                _organise_some(
-                    state, batch, loras, filled, target, listings, len(ids) if not dry_run else None
-                )
+                _organise_some(state, batch, loras, filled, target, None if dry_run else len(ids))
     return batch.outcome
 
 
@@ -57,11 +52,10 @@ def _organise_some(
     loras: list[Lora],
     template: Template,
     target: Root | None,
-    listings: Listings,
     count: int | None,
 ) -> None:
     """Plan a portion, and unless `count` is None (a dry run) carry it out."""
-    reader = state.database.reader()
+    reader, listings = state.database.reader(), batch.listings(keep=count is None)
     spots = _spots(reader, loras, template, target)
     planned = []
     for group in by_stem(loras):

@@ -143,7 +143,7 @@ def restore_loras(
 
 def _plan(database: Database, batch: Batch, trash_ids: Sequence[int], name: str | None) -> list[Planned]:
     planned: list[Planned] = []
-    listings = Listings()
+    listings = batch.listings()
     for trash_id in trash_ids:
         row = None
         try:
