@@ -52,7 +52,7 @@ export async function request(method, path, { body, signal, token } = {}) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", "LoRA Manager does not answer. It may be restarting.");
   }
-  if (response.ok) return response.status === 204 ? null : response.json().catch(() => null);
+  if (response.ok) return response.status === 204 ? null : response.json().catch((error) => (signal?.aborted ? Promise.reject(error) : null));
   const told = await response.json().then((answer) => answer?.error, () => null);
   if (response.status === 401 && !token) access.emit("unauthorized", { code: told?.code, message: told?.message });
   throw new ApiError(response.status, told?.code ?? "error", told?.message ?? `The sidecar answered ${response.status}.`, told?.detail);

@@ -43,12 +43,18 @@ export class Field {
     this.element = h("section", { class: `field field-${name}`, "aria-label": label }, this.head, this.body, this.conflict);
   }
 
-  /** Show where the present value comes from. @returns {boolean} whether the value may be shown too: not over an unsaved one */
-  update(/** @type {Detail} */ detail) {
+  /**
+   * Show where the present value comes from.
+   * @param {Detail} detail
+   * @param {boolean} [dirty] the user is typing something else: then what the field was before stays known, so that a value
+   *   that somebody else has saved meanwhile is not overwritten unseen
+   * @returns {boolean} whether the value may be shown: not over an unsaved one
+   */
+  update(detail, dirty = false) {
     if (this.id !== detail.id) {
       this.job = null;
       this.#say("");
-    } else if (this.job || this.unsaved) return false;
+    } else if (this.job || this.unsaved || dirty) return false;
     this.id = detail.id;
     this.was = detail[this.name];
     this.source.update(detail);
@@ -171,5 +177,5 @@ export function savesText(box, { read, save, pause }) {
   });
 }
 
-/** Is the user in the middle of changing this box? */
-export const isEditing = (/** @type {Element} */ box) => document.activeElement === box;
+/** Is the user in the middle of changing this box, which showed `now`? */
+export const isDirty = (/** @type {HTMLInputElement|HTMLTextAreaElement} */ box, /** @type {string} */ now) => document.activeElement === box && box.value.trim() !== now;

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { hue, weight as shown } from "../format.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
-import { Field, isEditing, savesText } from "./edit.js";
+import { Field, isDirty, savesText } from "./edit.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {{element: HTMLElement, update: (detail: Detail) => void}} Part */
@@ -22,10 +22,10 @@ export function titleField(/** @type {Saved} */ saved) {
     box,
     element: field.element,
     update(detail) {
-      if (!field.update(detail)) return;
+      if (!field.update(detail, isDirty(box, now))) return;
       stem = detail.name;
       now = detail.title || detail.name;
-      if (!isEditing(box)) box.value = now;
+      box.value = now;
     },
   };
 }
@@ -48,9 +48,9 @@ export function weightField(/** @type {Saved} */ saved) {
   return {
     element: field.element,
     update(detail) {
-      if (!field.update(detail)) return;
+      if (!field.update(detail, isDirty(box, now))) return;
       now = detail.weight === null ? "" : shown(detail.weight);
-      if (!isEditing(box)) box.value = now;
+      box.value = now;
     },
   };
 }
@@ -74,9 +74,9 @@ export function baseField(/** @type {Saved} */ saved) {
   return {
     element: field.element,
     update(detail) {
-      if (!field.update(detail)) return;
+      if (!field.update(detail, isDirty(box, now))) return;
       now = detail.base_model;
-      if (!isEditing(box)) box.value = now;
+      box.value = now;
       const degrees = hue(detail.base_model);
       dot.classList.toggle("grey", degrees < 0);
       dot.style.setProperty("--hue", String(Math.max(0, degrees)));
@@ -90,16 +90,14 @@ export function baseField(/** @type {Saved} */ saved) {
 function textField(/** @type {Field} */ field, /** @type {"notes"|"negative_prompt"} */ name, /** @type {string} */ placeholder) {
   const box = h("textarea", { class: "grows", rows: 1, "aria-label": field.label, placeholder });
   let now = "";
-  let id = 0;
   savesText(box, { read: () => now, save: (text) => ((now = text), void field.save(text)), pause: 1000 });
   field.body.append(box);
   return {
     element: field.element,
     update(detail) {
-      if (!field.update(detail) || (isEditing(box) && id === detail.id)) return;
-      id = detail.id;
+      if (!field.update(detail, isDirty(box, now))) return;
       now = (detail[name] ?? "").trim();
-      box.value = now;
+      if (box.value !== now) box.value = now;
     },
   };
 }

@@ -4,7 +4,7 @@ import { bridge } from "../bridge.js";
 import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
-import { Field, isEditing, savesText } from "./edit.js";
+import { Field, isDirty, savesText } from "./edit.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {import("./fields.js").Part} Part */
@@ -63,8 +63,9 @@ export function wordsField(/** @type {Saved} */ saved) {
   return {
     element: field.element,
     update(detail) {
-      if (!field.update(detail) || isEditing(box)) return;
+      if (!field.update(detail, isDirty(box, now.join("\n")))) return;
       now = [...detail.trigger_words];
+      if (!box.hidden) box.value = now.join("\n");
       draw();
     },
   };
@@ -125,7 +126,7 @@ export function tagsField(/** @type {Saved} */ saved) {
     update(detail) {
       if (!field.update(detail)) return;
       if (now.join("\n") === detail.tags.join("\n") && list.childElementCount) return;
-      const typing = isEditing(box);
+      const typing = document.activeElement === box;
       now = [...detail.tags];
       draw();
       if (typing) box.focus();

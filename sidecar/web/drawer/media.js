@@ -83,7 +83,7 @@ export class Media {
   }
 
   #veil(/** @type {Lora} */ lora) {
-    const show = h("button", { class: "veil", type: "button" }, icon("hide"), h("span", null, "Blurred by its NSFW level. Show"));
+    const show = h("button", { class: "media-veil", type: "button" }, icon("hide"), h("span", null, "Blurred by its NSFW level. Show"));
     show.addEventListener("click", () => {
       this.seen.add(lora.id);
       this.update(lora);
