@@ -90,8 +90,12 @@ def tag_bounds(tag: str) -> tuple[str, str, str]:
 
 
 def _tag(context: Context, term: Term) -> Condition:
-    """As written; when no tag is called so, `_` may stand for a space."""
-    for name in dict.fromkeys((term.text, term.text.replace("_", " "), term.text.replace(" ", "_"))):
+    """As written; when no tag is called so, `_` may stand for a space, and a name that is still being typed for all tags
+    that begin so."""
+    names = [term.text, term.text.replace("_", " "), term.text.replace(" ", "_")]
+    if not term.quoted:
+        names += [f"{name}*" for name in names]
+    for name in dict.fromkeys(names):
         if context.reader.execute(f"{_TAG_IDS} LIMIT 1", tag_bounds(name)).fetchone():
             return tagged(name)
     return Condition("0")
