@@ -206,6 +206,16 @@ def test_to_another_device_everything_is_copied_verified_and_only_then_removed(
     assert api.get("library/status").json()["read"] == 0
 
 
+def test_a_file_that_is_write_protected_moves_to_another_device_too(
+    loras: Path, other: Path, scan: Scan, api: TestClient
+) -> None:
+    path = make_lora(loras / "a.safetensors")
+    path.chmod(0o444)
+    scan()
+    assert move(api, id_of(api, "a"), to="other")["done"] == 1
+    assert (other / "a.safetensors").stat().st_mode & 0o777 == 0o444
+
+
 def test_a_copy_that_does_not_read_back_as_its_hash_is_thrown_away(
     loras: Path, other: Path, scan: Scan, api: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

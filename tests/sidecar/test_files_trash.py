@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,18 @@ def test_the_trash_lies_on_the_device_of_the_files_so_that_deleting_copies_nothi
         assert contents(other) == before and (other / ".trash").is_dir() and not (loras / ".trash").exists()
         restore(api, ids=[in_trash(api)[0]["id"]])
         assert names_in(other / "sub") == full_set("a")
+
+
+def test_a_trash_that_somebody_removed_by_hand_empties_to_nothing(
+    loras: Path, scan: Scan, api: TestClient
+) -> None:
+    make_lora(loras / "a.safetensors")
+    make_lora(loras / "b.safetensors")
+    scan()
+    delete(api, "a")
+    shutil.rmtree(loras / ".trash")
+    assert api.post("trash/empty").json() == {"removed": 1, "freed": 0, "failed": []}
+    assert in_trash(api) == []
 
 
 def test_names_of_full_length_fit_into_the_trash(loras: Path, scan: Scan, api: TestClient) -> None:

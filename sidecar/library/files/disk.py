@@ -103,13 +103,22 @@ def make_copy(source: str, target: str, sha256: str | None = None) -> None:
             os.symlink(link_destination(source), target)
             return
         shutil.copyfile(source, target)
-        shutil.copystat(source, target)
         with open(target, "rb+") as file:
             os.fsync(file.fileno())
         _verify(source, target, sha256)
+        _copy_times_and_rights(source, target)
     except OSError:
         _remove_if_there(target)
         raise
+
+
+def _copy_times_and_rights(source: str, target: str) -> None:
+    """The time is how the scan knows the file again; rights are a matter of the other disk, which may not have any."""
+    with suppress(OSError):
+        shutil.copymode(source, target)
+    stat = os.stat(source)
+    with suppress(OSError):
+        os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def link_destination(link: str) -> str:

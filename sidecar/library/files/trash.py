@@ -98,8 +98,13 @@ def get_picture(database: Database, trash_id: int) -> tuple[str, str]:
     raise NotFound("There is no picture of it in the trash.")
 
 
-def _entry(database: Database, trash_id: int) -> sqlite3.Row:
+def _find_entry(database: Database, trash_id: int) -> sqlite3.Row | None:
     row: sqlite3.Row | None = database.reader().execute(f"{_ENTRIES} WHERE t.id = ?", (trash_id,)).fetchone()
+    return row
+
+
+def _entry(database: Database, trash_id: int) -> sqlite3.Row:
+    row = _find_entry(database, trash_id)
     if row is None:
         raise NotFound("It is not in the trash any more.")
     return row
@@ -221,41 +226,56 @@ def purge_expired(database: Database, trash_days: int) -> int:
 
 
 def _purge(database: Database, condition: str, *values: Any) -> dict[str, Any]:
+    """Remove entries for good, a portion at a time."""
+    rows = database.reader().execute(f"SELECT t.id FROM trash t WHERE {condition}", values)
+    ids = [row["id"] for row in rows]
+    outcome: dict[str, Any] = {"removed": 0, "freed": 0, "failed": []}
+    for start in range(0, len(ids), CHUNK):
+        with LOCK:
+            _purge_some(database, ids[start : start + CHUNK], outcome)
+    return outcome
+
+
+def _purge_some(database: Database, ids: list[int], outcome: dict[str, Any]) -> None:
     """Mark first, remove then: an entry that is half removed cannot be restored, and is finished by the next purge."""
-    failed: list[dict[str, Any]] = []
-    removed: list[int] = []
-    freed = 0
-    with LOCK:
-        rows = database.reader().execute(f"{_ENTRIES} WHERE {condition}", values).fetchall()
-        within_reach = []
-        for row in rows:
-            if row["state"] != FORGOTTEN and not os.path.isdir(os.path.dirname(_folder(row))):
-                reason = f"{row['root']} cannot be reached now; it stays in the trash until it is."
-                failed.append({"id": row["id"], "name": row["stem"], "reason": reason})
-            else:
-                within_reach.append(row)
-        _set_purging(database, [row["id"] for row in within_reach])
-        for row in within_reach:
-            try:
-                freed += _remove_files(row)
-                removed.append(row["id"])
-            except OSError as error:
-                failed.append({"id": row["id"], "name": row["stem"], "reason": disk.reason_of(error)})
-        gone = [(number,) for number in removed]
-        database.write(lambda connection: connection.executemany("DELETE FROM trash WHERE id = ?", gone))
-        kept = [(row["id"],) for row in within_reach if row["id"] not in set(removed) and _is_whole(row)]
+    found = [row for row in (_find_entry(database, number) for number in ids) if row is not None]
+    away = {row["id"] for row in found if _is_away(row)}
+    within_reach = [row for row in found if row["id"] not in away]
+    for row in found:
+        if row["id"] in away:
+            reason = f"{row['root']} cannot be reached now; it stays in the trash until it is."
+            outcome["failed"].append({"id": row["id"], "name": row["stem"], "reason": reason})
+    _set_states(database, [(PURGING, row["id"]) for row in within_reach])
+    removed, whole = [], []
+    for row in within_reach:
+        try:
+            outcome["freed"] += _remove_files(row)
+            removed.append((row["id"],))
+        except OSError as error:
+            reason = disk.reason_of(error)
+            outcome["failed"].append({"id": row["id"], "name": row["stem"], "reason": reason})
+            if _is_whole(row):
+                whole.append((KEPT, row["id"]))
+    outcome["removed"] += len(removed)
+    database.write(lambda connection: connection.executemany("DELETE FROM trash WHERE id = ?", removed))
+    _set_states(database, whole)
+
+
+def _is_away(row: sqlite3.Row) -> bool:
+    """Whether the drive of an entry is not there, as far as that can be seen: a mount that is gone leaves an empty folder."""
+    trash = os.path.dirname(_folder(row))
+    if row["state"] == FORGOTTEN or os.path.isdir(trash):
+        return False
+    top = os.path.dirname(trash)
+    return not os.path.isdir(top) or not os.listdir(top)
+
+
+def _set_states(database: Database, states: list[tuple[str, int]]) -> None:
+    if states:
         database.write(
-            lambda connection: connection.executemany("UPDATE trash SET state = 'kept' WHERE id = ?", kept)
+            lambda connection: connection.executemany("UPDATE trash SET state = ? WHERE id = ?", states),
+            durable=True,
         )
-    return {"removed": len(removed), "freed": freed, "failed": failed}
-
-
-def _set_purging(database: Database, trash_ids: list[int]) -> None:
-    rows = [(PURGING, number) for number in trash_ids]
-    database.write(
-        lambda connection: connection.executemany("UPDATE trash SET state = ? WHERE id = ?", rows),
-        durable=True,
-    )
 
 
 def _folder(row: sqlite3.Row) -> str:
