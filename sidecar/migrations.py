@@ -338,6 +338,25 @@ CREATE TABLE civitai_downloads (
 );
 """
 
+# Writing back to side files:
+#   written_back   what the user's word replaced in a side file, to come back when the word is taken back; before and
+#                  after as JSON, NULL for a key that was not there
+#   the trigger    a file that gets an identity (downloaded again, hashed) has to be told what the user said
+WRITE_BACK = """
+CREATE TABLE written_back (
+    lora_id INTEGER NOT NULL REFERENCES loras(id) ON DELETE CASCADE,
+    ending TEXT NOT NULL,
+    key TEXT NOT NULL,
+    before TEXT,
+    after TEXT,
+    PRIMARY KEY (lora_id, ending, key)
+) WITHOUT ROWID;
+UPDATE loras SET write_due = 1 WHERE identity_id IS NOT NULL;
+CREATE TRIGGER loras_write_due AFTER UPDATE OF identity_id ON loras
+WHEN new.identity_id IS NOT NULL AND new.identity_id IS NOT old.identity_id
+BEGIN UPDATE loras SET write_due = 1 WHERE id = new.id; END
+"""
+
 
 def _run(db: sqlite_utils.Database, script: str) -> None:
     """Its statements one by one: executescript would end the migration's own transaction."""
@@ -381,3 +400,9 @@ def m005_weights(db: sqlite_utils.Database) -> None:
 def m004_civitai(db: sqlite_utils.Database) -> None:
     """What Civitai has said, by content; what is not to be offered; downloads."""
     _run(db, CIVITAI)
+
+
+@migrations()
+def m006_write_back(db: sqlite_utils.Database) -> None:
+    """What writing back has replaced in side files; what was said before is due."""
+    _run(db, WRITE_BACK)

@@ -146,5 +146,6 @@ def patch_settings(
 ) -> Response:
     """Change settings for this run and the next ones; null takes one back to its default."""
     change_settings(state.settings, changes)
+    state.library.write_back.wake(again=True)
     state.events.publish("settings.changed")
     return json_response(describe_settings(state.settings))

@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
         stack.callback(database.close)
         _take_up_folders(database, settings)
         events = Events()
-        library = Library(database, events, watch=settings.watch_files)
+        library = Library(database, events, settings, watch=settings.watch_files)
         stack.callback(library.stop)
         tasks = Tasks(events)
         stack.callback(tasks.stop)

@@ -16,10 +16,11 @@ from sidecar.library.queries import ITEM_COLUMNS, ITEM_TABLES, to_item
 from sidecar.library.side_files import side_files_of
 from sidecar.library.sources import FileJob, read_sources
 from sidecar.library.values import USER, USER_COLUMNS, all_values, clean_html, pictures_in, user_values
+from sidecar.library.write_back import OFF, describe_state
 
 
-def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
-    """The detail of one LoRA, as the API gives it.
+def get_detail(database: Database, lora_id: int, write_back: str = OFF) -> dict[str, Any]:
+    """The detail of one LoRA, as the API gives it. `write_back` is the setting of that name.
 
     Raises:
         NotFound: no such LoRA.
@@ -67,6 +68,7 @@ def get_detail(database: Database, lora_id: int) -> dict[str, Any]:
         "warnings": now.warnings if now else facts.get("warnings", []),
         "examples": orjson.loads(row["examples"] or "[]"),
         "side_files": sorted(job.side_files.values()) if job else [],
+        "write_back": describe_state(database, lora_id, write_back),
         "collections": _collections(database.reader(), lora_id),
         "metadata": now.header.metadata if now else {},
     }

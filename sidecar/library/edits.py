@@ -113,7 +113,7 @@ def save_fields(
         )
     files = refresh_all(connection, list(changed))
     connection.execute(
-        "UPDATE loras SET write_due = 1 WHERE id IN (SELECT value FROM json_each(?)) AND NOT write_due",
+        "UPDATE loras SET write_due = 1 WHERE id IN (SELECT value FROM json_each(?)) AND write_due != 1",
         (orjson.dumps(files).decode(),),
     )
     return files

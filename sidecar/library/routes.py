@@ -65,7 +65,7 @@ def get_loras(
 @router.get("/loras/{lora_id}")
 def get_lora(lora_id: int, state: Sidecar) -> Response:
     """Everything about one LoRA."""
-    return json_response(get_detail(state.database, lora_id))
+    return json_response(get_detail(state.database, lora_id, state.settings.write_back))
 
 
 class Changes(Fields):
@@ -83,7 +83,9 @@ def patch_lora(lora_id: int, changes: Changes, state: Sidecar) -> Response:
     wanted = changes.model_dump(exclude_unset=True, exclude={"was"})
     edited = edit_loras(state.database, [lora_id], wanted, was=changes.was)
     publish_edit(state, edited.loras)
-    return json_response({**get_detail(state.database, lora_id), "action": edited.action})
+    return json_response(
+        {**get_detail(state.database, lora_id, state.settings.write_back), "action": edited.action}
+    )
 
 
 @router.get("/loras/{lora_id}/preview")

@@ -18,17 +18,22 @@ from sidecar.library.scanning import Place, Scanner
 from sidecar.library.search import vocabulary_of
 from sidecar.library.watching import Watcher
 from sidecar.library.weights.fingerprinting import Fingerprinter
+from sidecar.library.write_back import OFF, WriteBack
+from sidecar.settings import Settings
 
 log = logging.getLogger("lora-manager.library")
 
 
 class Library:
-    """Scanner, hasher, watcher and the comparing of weights over one database."""
+    """Scanner, hasher, watcher, the comparing of weights and writing back, over one database."""
 
-    def __init__(self, database: Database, events: Events, *, watch: bool = True) -> None:
+    def __init__(
+        self, database: Database, events: Events, settings: Settings | None = None, *, watch: bool = True
+    ) -> None:
         self.scanner = Scanner(database, events)
         self.hasher = Hasher(database, events, self.scanner.idle)
         self.weights = Fingerprinter(database, events, self._is_hashing)
+        self.write_back = WriteBack(database, events, lambda: settings.write_back if settings else OFF)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
         self.scanner.on_done = self._after_scan
@@ -37,6 +42,7 @@ class Library:
     def _after_scan(self) -> None:
         self.hasher.wake()
         self.weights.wake()
+        self.write_back.scanned()
         vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
 
     def _is_hashing(self) -> bool:
@@ -52,6 +58,7 @@ class Library:
         self.scanner.start()
         self.hasher.start()
         self.weights.start()
+        self.write_back.start()
         if self._watcher:
             self._watcher.watch(folders.active_roots(self._database))
 
@@ -90,6 +97,7 @@ class Library:
 
     def edited(self) -> None:
         """The user changed something about LoRAs."""
+        self.write_back.wake()
 
     def is_complete(self) -> bool:
         """Whether the catalogue knows every file there is: scanned to the end, every folder within reach."""
@@ -103,6 +111,7 @@ class Library:
         """Stop all threads; what is half done is taken up at the next start."""
         if self._watcher:
             self._watcher.stop()
+        self.write_back.stop()
         self.weights.stop()
         self.hasher.stop()
         self.scanner.stop()

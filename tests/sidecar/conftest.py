@@ -46,9 +46,10 @@ def state(database: Database, data: Path, loras: Path) -> Iterator[State]:
     """A library over `loras`, not started: tests fill the folder first, then call `scan`."""
     folders.activate(database, [loras])
     events = Events()
-    library = Library(database, events, watch=False)
+    settings = Settings(data=data)
+    library = Library(database, events, settings, watch=False)
     tasks = Tasks(events)
-    yield State(Settings(data=data), TOKEN, database, events, library, tasks)
+    yield State(settings, TOKEN, database, events, library, tasks)
     tasks.stop()
     library.stop()
 
