@@ -34,7 +34,7 @@ def identities_of(connection: sqlite3.Connection, lora_ids: Sequence[int]) -> di
     ids = orjson.dumps(list(lora_ids)).decode()
     without = connection.execute(
         """SELECT l.id, l.body_hash, l.favorite, l.rating FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
-           WHERE l.identity_id IS NULL""",
+           WHERE +l.identity_id IS NULL""",  # by id, not by the index of all that have none
         (ids,),
     ).fetchall()
     if without:
