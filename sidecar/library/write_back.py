@@ -21,7 +21,7 @@ import orjson
 from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Events
-from sidecar.library.files.journal import LOCK
+from sidecar.library.files import journal
 from sidecar.library.written_files import (
     ENDINGS,
     Facts,
@@ -153,7 +153,7 @@ class WriteBack:
     def _carry_out(self, due: _Due, plan: Plan) -> _Outcome:
         if plan.blob is None:
             return _Outcome(due)
-        with LOCK:  # nobody renames or moves it meanwhile
+        with journal.LOCK:  # nobody renames or moves it meanwhile
             now = _read(self._database.reader(), due.lora.id)
             if now is None or now.lora.path != due.lora.path or not now.lora.is_there():
                 return _Outcome(due, later=True)
@@ -164,6 +164,8 @@ class WriteBack:
                     )  # somebody else has just changed it: read again, then write
             except Refused as reason:
                 return _Outcome(due, reason=str(reason))
+            if plan.before is None:
+                journal.plans_written += 1  # what a file operation remembers of this folder is out of date
         return _Outcome(due, written=True)
 
 

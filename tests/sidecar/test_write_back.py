@@ -443,6 +443,23 @@ def test_a_lora_that_is_moved_meanwhile_leaves_no_stray_file(
     ]
 
 
+def test_what_was_written_goes_along_when_a_rename_is_undone(
+    loras: Path, scan: Scan, api: TestClient, mode: Callable[[str], None]
+) -> None:
+    make_lora(loras / "a.safetensors")
+    scan()
+    action = api.post(f"loras/{id_of(api)}/rename", json={"name": "b"}).json()["action"]
+    mode("a1111")
+    patch(api, "b", weight=0.8)
+    wait_for(api, "written", "b")
+    assert (loras / "b.json").exists()
+    api.post(f"actions/{action}/undo").raise_for_status()
+    assert sorted(name for name in os.listdir(loras) if not name.startswith(".")) == [
+        "a.json",
+        "a.safetensors",
+    ]
+
+
 def test_a_missing_file_is_written_when_it_is_back(
     loras: Path, scan: Scan, api: TestClient, mode: Callable[[str], None]
 ) -> None:
