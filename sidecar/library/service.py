@@ -36,10 +36,12 @@ class Library:
         self.write_back = WriteBack(database, events, lambda: settings.write_back if settings else OFF)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
+        self._events = events
         self.scanner.on_done = self._after_scan
         self.hasher.on_known = self.scan_places_of
 
     def _after_scan(self) -> None:
+        self._recover(wait=False)  # a drive may be back that was pulled in the middle of something
         self.hasher.wake()
         self.weights.wake()
         self.write_back.scanned()
@@ -62,11 +64,15 @@ class Library:
         if self._watcher:
             self._watcher.watch(folders.active_roots(self._database))
 
-    def _recover(self) -> None:
+    def _recover(self, *, wait: bool = True) -> None:
         try:
-            recover(self._database)
+            settled = recover(self._database, self.scanner.files_moved, wait=wait)
         except SidecarError as error:
             log.warning("Interrupted file operations are looked at later: %s", error.message)
+            return
+        if settled:
+            self._events.publish("library.changed", added=0, removed=0, changed=settled)
+            self._events.publish("files.changed", count=settled)
 
     def scan_places_of(self, lora_ids: list[int]) -> None:
         """Have the folders of these LoRAs looked at soon."""

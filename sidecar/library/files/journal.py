@@ -117,6 +117,15 @@ def settle_leftover(database: Database, operation: Operation) -> None:
     database.write(work)
 
 
+def prune(database: Database) -> None:
+    """Forget operations that no action needs for its undo: those that took others back."""
+    database.write(
+        lambda connection: connection.execute(
+            "DELETE FROM file_operations WHERE action_id IS NULL AND state IN (?, ?)", (DONE, UNDONE)
+        )
+    )
+
+
 def set_state(database: Database, operations: Iterable[int], state: str) -> None:
     """Change nothing but the state of operations."""
     rows = [(state, number) for number in operations]

@@ -6,6 +6,7 @@ import logging
 import threading
 
 from sidecar.errors import SidecarError
+from sidecar.library.files import journal
 from sidecar.library.files.recovery import recover
 from sidecar.library.files.trash import purge_expired
 from sidecar.state import State
@@ -53,6 +54,7 @@ def keep_in_order(state: State) -> None:
         Unavailable: the database takes no changes now.
     """
     recover(state.database, state.library.scanner.files_moved)
+    journal.prune(state.database)
     removed = purge_expired(state.database, state.settings.trash_days)
     if removed:
         log.info("%d entries older than %d days went out of the trash.", removed, state.settings.trash_days)

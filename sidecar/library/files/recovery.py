@@ -26,13 +26,18 @@ class _Away(Exception):
     """None of the files can be seen now: their drive is not there."""
 
 
-def recover(database: Database, on_moved: Callable[[], None] = lambda: None) -> int:
+def recover(database: Database, on_moved: Callable[[], None] = lambda: None, *, wait: bool = True) -> int:
     """Settle whatever is not settled; what cannot be now is left for the next time. Returns how many were settled.
 
-    `on_moved` is called between the last step on disk and the change of the catalogue.
+    `on_moved` is called between the last step on disk and the change of the catalogue. Without `wait` nothing is done
+    while a file operation is under way.
     """
-    with LOCK:
+    if not LOCK.acquire(blocking=wait):
+        return 0
+    try:
         return _recover(database, on_moved)
+    finally:
+        LOCK.release()
 
 
 def take_back(operation: Operation) -> None:
