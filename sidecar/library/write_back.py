@@ -32,6 +32,7 @@ from sidecar.library.written_files import (
     Refused,
     plan_write,
     replace_file,
+    wanted_values,
 )
 
 log = logging.getLogger("lora-manager.write-back")
@@ -170,21 +171,35 @@ class WriteBack:
 
 
 def describe_state(database: Database, lora_id: int, mode: str) -> dict[str, Any]:
-    """How far writing back is for one LoRA: {"state": off, written, due or refused, "reason": why it is not written}."""
+    """How far writing back is for one LoRA.
+
+    Returns:
+        state: off, written (also when there is nothing to write), due or refused.
+        file: the side file's name, None when there is nothing to write.
+        reason: why it is not written.
+    """
     if mode == OFF:
-        return {"state": "off", "reason": None}
+        return {"state": OFF, "file": None, "reason": None}
     reader = database.reader()
     due = _read(reader, lora_id)
-    if due is None or not due.mark:
-        return {"state": "written", "reason": None}
+    if due is None:
+        return {"state": "written", "file": None, "reason": None}
+    state, reason = _state(reader, due, mode)
+    file = due.lora.stem + ENDINGS[mode] if wanted_values(due.facts, mode) else None
+    return {"state": state, "file": file, "reason": reason}
+
+
+def _state(reader: sqlite3.Connection, due: _Due, mode: str) -> tuple[str, str | None]:
+    if not due.mark:
+        return "written", None
     try:
         if due.lora.is_there():
-            plan_write(due.lora, due.facts, mode, _kept(reader, lora_id, mode))
+            plan_write(due.lora, due.facts, mode, _kept(reader, due.lora.id, mode))
     except NotYet as reason:
-        return {"state": "due", "reason": str(reason)}
+        return "due", str(reason)
     except Refused as reason:
-        return {"state": "refused", "reason": str(reason)}
-    return {"state": "due", "reason": None}
+        return "refused", str(reason)
+    return "due", None
 
 
 class _Due(NamedTuple):

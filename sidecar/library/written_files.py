@@ -103,7 +103,7 @@ def plan_write(lora: Lora, facts: Facts, mode: str, kept: dict[str, Kept]) -> Pl
     """
     ending = ENDINGS[mode]
     path = os.path.realpath(os.path.join(os.path.dirname(lora.path), lora.stem + ending))
-    wanted = _a1111_values(facts) if mode == "a1111" else _manager_values(facts)
+    wanted = wanted_values(facts, mode)
     before = _read_bytes(path)
     if before is None and not wanted:
         return Plan(path, None, None, {})
@@ -116,6 +116,11 @@ def plan_write(lora: Lora, facts: Facts, mode: str, kept: dict[str, Kept]) -> Pl
         return Plan(path, None, before, kept)
     _refuse_read_only(path)
     return Plan(path, _dump(content, before or b"", _INDENTS[ending]), before, kept)
+
+
+def wanted_values(facts: Facts, mode: str) -> dict[str, Any]:
+    """What is to stand in the file, by key; empty when the user said nothing that it has a place for."""
+    return _a1111_values(facts) if mode == "a1111" else _manager_values(facts)
 
 
 def _a1111_values(facts: Facts) -> dict[str, Any]:

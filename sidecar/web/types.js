@@ -59,7 +59,7 @@
  * @property {string|null} [negative_prompt]
  * @property {{id: number, name: string}[]} [collections] hand-picked ones that it is in
  * @property {boolean} [can_open_folder]
- * @property {{state: "due"|"done"|"failed", file?: string|null, message?: string|null}|null} [write_back]
+ * @property {{state: "off"|"written"|"due"|"refused", file: string|null, reason: string|null}} [write_back] how far the user's word is in a side file
  * @property {Record<string, Candidate[]>} [values] what every source says of a field, strongest first
  *
  * @typedef {{source: string, value: any, reason?: string}} Candidate

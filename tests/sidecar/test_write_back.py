@@ -121,6 +121,7 @@ def test_a_new_file_holds_what_was_said_and_nothing_else(
     patch(api, "nothing said", rating=3)
     wait_for(api, "written")
     wait_for(api, "written", "nothing said")
+    assert [state_of(api, name)["file"] for name in ("a", "nothing said")] == ["a.json", None]
     assert json.loads((loras / "a.json").read_text()) == {"preferred weight": 0.3}
     assert (loras / "a.json").stat().st_mode & 0o777 == 0o604
     assert not (loras / "nothing said.json").exists()
@@ -262,7 +263,7 @@ def test_while_it_is_off_nothing_is_written_and_turning_it_on_writes_everything(
     for name in "abc":
         patch(api, name, weight=0.8)
     api.post("loras/bulk", json={"ids": [id_of(api, "b")], "set": {"notes": "in bulk"}}).raise_for_status()
-    assert state_of(api) == {"state": "off", "reason": None}
+    assert state_of(api) == {"state": "off", "file": None, "reason": None}
     assert not list(loras.glob("*.json"))
     mode("a1111")
     for name in "abc":
@@ -470,7 +471,7 @@ def test_a_missing_file_is_written_when_it_is_back(
     mode("a1111")
     patch(api, weight=0.8)
     scan()
-    assert state_of(api) == {"state": "due", "reason": None}
+    assert state_of(api) == {"state": "due", "file": "a.json", "reason": None}
     assert not (loras / "a.json").exists()
     away.rename(path)
     scan()

@@ -6,7 +6,6 @@ import { add, h } from "../dom.js";
 import { bytes, count, when } from "../format.js";
 import { icon } from "../icons.js";
 import { deleteLoras, forgetLoras, moveLoras, renameLora } from "../fileactions.js";
-import { preferences } from "../preferences.js";
 import { section } from "./sections.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
@@ -114,11 +113,11 @@ function facts(/** @type {Detail} */ detail) {
 
 /** Whether the user's edits are in the side files yet; nothing when they are not to be written. */
 function writeBack(/** @type {Detail} */ detail) {
-  if ((preferences.values?.write_back ?? "off") === "off" || !detail.write_back) return null;
-  const { state, file, message } = detail.write_back;
-  if (state === "failed") return h("span", { class: "file-warning" }, icon("warn"), message ?? "The side file could not be written.");
-  if (state === "due") return "waiting to be written";
-  return file ? `written to ${file}` : "nothing to write";
+  const { state, reason } = detail.write_back ?? { state: "off", reason: null };
+  if (state === "off") return null;
+  if (state === "refused") return h("span", { class: "file-warning" }, icon("warn"), `Not written: ${reason ?? "the side file cannot be changed."}`);
+  if (state === "due") return reason ? `Waiting: ${reason}` : "Waiting to be written";
+  return h("span", { class: "good" }, icon("check"), "Your edits are in its side file");
 }
 
 function hashes(/** @type {Detail} */ detail) {
