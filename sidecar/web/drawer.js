@@ -76,7 +76,7 @@ export class LoraDrawer extends HTMLElement {
     this.addEventListener("reread", again);
     undoing.on("undone", again);
     live.on("library.changed", throttle(again, 1000)); // renamed, moved, a side file more
-    live.on("reset", again);
+    for (const type of ["write_back", "reset"]) live.on(type, again);
     query.on("open", () => this.#open());
     library.on("item", (lora) => lora.id === this.lora?.id && this.#head());
     library.on("edited", ({ id, favorite }) => {

@@ -52,4 +52,4 @@ def test_what_was_deleted_is_listed_restored_and_removed_for_good(
     question.get_by_role("button", name="Remove all for good").click()
     expect(page.get_by_text("The trash is empty")).to_be_visible()
     assert not (loras / "two.safetensors").exists()
-    assert not [path for path in (loras / ".trash").rglob("*.safetensors")]
+    assert not list((loras / ".trash").rglob("*.safetensors"))

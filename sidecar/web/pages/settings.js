@@ -62,6 +62,12 @@ function frame(name, label, control, about) {
   const head = h("div", { class: "field-head" }, control.getAttribute("role") === "radiogroup" ? h("h3", null, label) : h("label", { for: box?.id ?? "" }, label), state);
   const element = h("div", { class: `setting setting-${name}` }, head, control, problem, text);
   let turn = 0;
+  /** Say at the field what is wrong with its value; nothing when it is right. */
+  const refuse = (/** @type {string} */ message) => {
+    problem.textContent = message;
+    if (message) box?.setAttribute("aria-invalid", "true");
+    else box?.removeAttribute("aria-invalid");
+  };
   /** @returns {Promise<boolean>} */
   const save = async (/** @type {unknown} */ value) => {
     turn += 1;
@@ -71,8 +77,7 @@ function frame(name, label, control, about) {
     try {
       const values = await request("PATCH", "settings", { body: { [name]: value } });
       if (mine !== turn) return true;
-      problem.textContent = "";
-      box?.removeAttribute("aria-invalid");
+      refuse("");
       state.classList.add("saved");
       state.replaceChildren(icon("check"), "Saved");
       preferences.take(values);
@@ -81,12 +86,11 @@ function frame(name, label, control, about) {
       if (!(error instanceof ApiError)) throw error;
       if (mine !== turn) return false;
       state.replaceChildren();
-      box?.setAttribute("aria-invalid", "true");
-      problem.textContent = error.message;
+      refuse(error.message);
       return false;
     }
   };
-  return { element, save };
+  return { element, save, refuse };
 }
 
 /** Put a value into a box, unless the user is typing in it or it holds what was refused. */
@@ -177,28 +181,35 @@ function organise() {
   const fields = h("div", { class: "template-fields" });
   const example = h("div", { class: "template-example", role: "status" });
   const control = h("div", null, box, fields, example);
-  const { element, save } = frame("organise_template", "Folder template", control, ["Used when you organise files: choose LoRAs in the library, then Organise. Nothing is moved before you have seen what would happen."]);
+  const { element, save, refuse } = frame("organise_template", "Folder template", control, ["Used when you organise files: choose LoRAs in the library, then Organise. Nothing is moved before you have seen what would happen."]);
   /** @type {Promise<Lora[]>|null} */
   let some = null;
   let turn = 0;
+  /** Show what the template would do. @returns {Promise<boolean>} whether it can be used */
   const look = async () => {
     turn += 1;
     const mine = turn;
     try {
       some ??= request("GET", "loras?limit=3&sort=random&seed=7&state=ok").then(({ items }) => items);
       const ids = (await some).map(({ id }) => id);
-      if (!ids.length) return;
       const { items } = await request("POST", "files/organise", { body: { selection: { ids }, template: box.value, dry_run: true } });
-      if (mine === turn) example.replaceChildren(...items.map((/** @type {any} */ one) => h("div", null, h("code", { class: "from" }, one.from), icon("right"), h("code", null, one.to ?? one.reason ?? ""))));
+      if (mine !== turn) return true;
+      refuse("");
+      example.replaceChildren(...items.map((/** @type {any} */ one) => h("div", null, h("code", { class: "from" }, one.from), icon("right"), h("code", null, one.to ?? one.reason ?? ""))));
     } catch (error) {
-      some = null;
       if (!(error instanceof ApiError)) throw error;
-      if (mine === turn) example.replaceChildren(h("p", { class: "form-note" }, error.message));
+      if (error.status !== 400) some = null;
+      if (mine === turn) refuse(error.message);
+      return error.status !== 400;
     }
+    return true;
   };
   const soon = debounce(() => void look(), 200);
   box.addEventListener("input", soon);
-  box.addEventListener("change", () => void save(box.value.trim() || null));
+  box.addEventListener("change", async () => {
+    soon.cancel();
+    if (!box.value.trim() || (await look())) await save(box.value.trim() || null);
+  });
   void request("GET", "files/template-fields").then(
     ({ items }) =>
       fields.replaceChildren(
