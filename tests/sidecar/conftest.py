@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from waiting import wait_until
+from write_back_steps import state_of
 
 from sidecar.app import make_app
 from sidecar.database import Database
@@ -75,3 +78,52 @@ def api(state: State) -> Iterator[TestClient]:
         make_app(state), base_url="http://127.0.0.1/api/v1", headers={"Authorization": f"Bearer {TOKEN}"}
     ) as client:
         yield client
+
+
+@pytest.fixture
+def hash_all(state: State, api: TestClient) -> Callable[[], None]:
+    """Hash whatever is pending and wait for it."""
+
+    def run() -> None:
+        if not state.library.hasher.started:
+            state.library.hasher.start()
+        state.library.hasher.wake()
+        wait_until(lambda: api.get("library/status").json()["hashing"]["pending"] == 0)
+
+    return run
+
+
+@pytest.fixture
+def mode(api: TestClient, state: State) -> Callable[[str | None], None]:
+    """Set whether and how side files are written, with the worker running."""
+    state.library.write_back.start()
+
+    def change(value: str | None) -> None:
+        api.patch("settings", json={"write_back": value}).raise_for_status()
+
+    return change
+
+
+@pytest.fixture
+def nudged(api: TestClient, state: State) -> Callable[[str], Any]:
+    """Wake the worker, and tell the state of a LoRA by its name."""
+
+    def look(name: str) -> Any:
+        state.library.write_back.wake()
+        return state_of(api, name)["state"]
+
+    return look
+
+
+@pytest.fixture
+def detail(scan: Callable[[], None], api: TestClient) -> Callable[[str], dict[str, Any]]:
+    """Scan, then the detail of one LoRA by name."""
+
+    def look(name: str) -> dict[str, Any]:
+        scan()
+        items = api.get("loras", params={"limit": 1000}).json()["items"]
+        lora_id = next(item["id"] for item in items if item["name"] == name)
+        answer: dict[str, Any] = api.get(f"loras/{lora_id}").json()
+        return answer
+
+    return look

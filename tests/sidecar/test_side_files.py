@@ -1,8 +1,7 @@
-"""Side files: every dialect told apart and read, one precedence for every field, each value with its source."""
+"""Side files: every dialect told apart and read, in whatever state it is."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from lora_files import add_side_file, make_lora
+from side_file_samples import A1111, MANAGER, MODEL, VERSION, WHOLE_MODEL, job_of
 from starlette.testclient import TestClient
 
 from sidecar.library import side_files
@@ -18,53 +18,12 @@ from sidecar.library.dialects import dialect_of
 from sidecar.library.record import read_lora
 from sidecar.library.side_files import side_files_of
 from sidecar.library.source_civitai import nsfw_levels
-from sidecar.library.sources import FIELDS, FileJob, read_sources, said
-from sidecar.library.texts import read_texts
+from sidecar.library.sources import read_sources, said
 from sidecar.library.walking import list_folder
 
 Scan = Callable[[], None]
 Detail = Callable[[str], dict[str, Any]]
 
-
-@pytest.fixture
-def detail(scan: Scan, api: TestClient) -> Detail:
-    """Scan, then the detail of one LoRA by name."""
-
-    def look(name: str) -> dict[str, Any]:
-        scan()
-        items = api.get("loras", params={"limit": 1000}).json()["items"]
-        lora_id = next(item["id"] for item in items if item["name"] == name)
-        answer: dict[str, Any] = api.get(f"loras/{lora_id}").json()
-        return answer
-
-    return look
-
-
-def job_of(path: Path) -> FileJob:
-    folder = list_folder(str(path.parent), "")
-    file = next(file for file in folder.files if file.name == path.name)
-    return FileJob(1, "", folder.path, *file)
-
-
-A1111 = {
-    "description": "A plain\ntext", "sd version": "SDXL", "activation text": "one, two", "preferred weight": 0.7,
-    "negative text": "blurry", "notes": "by hand", "my own key": 1,
-}  # fmt: skip
-MODEL: dict[str, Any] = {
-    "id": 7, "name": "The model", "type": "LORA", "nsfw": False, "tags": ["style"], "description": "<p>Long</p>",
-    "creator": {"username": "painter"},
-}  # fmt: skip
-VERSION: dict[str, Any] = {
-    "id": 70, "modelId": 7, "name": "v2", "baseModel": "Pony", "trainedWords": ["three", "four,"], "model": MODEL,
-    "images": [{"url": "https://x.example/1.jpeg", "nsfwLevel": 2, "meta": {"prompt": "a hill", "steps": 20}}],
-}  # fmt: skip
-WHOLE_MODEL = {**MODEL, "modelVersions": [{**VERSION, "model": None, "files": [{"name": "a.safetensors"}]}]}
-MANAGER = {
-    "file_name": "a", "model_name": "Named by me", "file_path": "/x/a.safetensors", "size": 1, "modified": 1.0,
-    "sha256": "", "base_model": "Illustrious", "preview_url": "", "preview_nsfw_level": 4, "notes": "tool notes",
-    "from_civitai": True, "civitai": VERSION, "tags": ["painted"], "modelDescription": "<p>In the tool</p>",
-    "favorite": True, "usage_tips": '{"strength": 0.9, "strength_min": 0.5}',
-}  # fmt: skip
 
 DIALECTS: list[tuple[str, Any, str]] = [
     ("a.json", A1111, "a1111"),
@@ -255,96 +214,6 @@ def test_ratings_of_ten_become_of_five(loras: Path, stated: str, shown: int) -> 
     assert read_lora(job_of(make_lora(loras / "a.safetensors", ssmd_rating=stated))).rating == shown
 
 
-def everywhere(path: Path) -> None:
-    """A LoRA about which everybody says something."""
-    add_side_file(path, ".json", A1111)
-    add_side_file(path, ".description.txt", b"The text file")
-    add_side_file(path, ".metadata.json", MANAGER)
-    add_side_file(path, ".civitai.info", VERSION)
-
-
-def test_one_precedence_holds_for_every_field_and_the_users_word_stands_above(
-    loras: Path, detail: Detail, api: TestClient
-) -> None:
-    path = make_lora(
-        loras / "a.safetensors", ssmd_display_name="S", modelspec__title="M", modelspec__tags="x"
-    )
-    everywhere(path)
-    shown = detail("a")
-    assert {field: [one["source"] for one in values] for field, values in shown["values"].items()} == {
-        "title": ["manager", "info", "ssmd", "modelspec"],
-        "trigger_words": ["a1111", "manager", "info"],
-        "weight": ["a1111", "manager"],
-        "negative_prompt": ["a1111"],
-        "notes": ["a1111", "manager"],
-        "description": ["a1111", "text", "manager", "info"],
-        "tags": ["manager", "info", "modelspec"],
-        "base_model": ["manager", "info", "tensors", "a1111"],
-        "author": ["manager", "info"],
-        "url": ["manager", "info"],
-        "version": ["manager", "info"],
-        "nsfw": ["manager", "info"],
-        "favorite": ["manager"],
-    }
-    for field, values in shown["values"].items():
-        assert shown["sources"][field] == values[0]["source"]
-        shown_value = values[0]["value"]
-        if field == "tags":
-            shown_value = ["painted", "style", "x"]  # everybody's together
-        assert shown[field] == shown_value
-    edit = {
-        "title": "Mine", "trigger_words": ["w"], "weight": 0.2, "negative_prompt": "n", "notes": "N", "tags": ["t"],
-        "base_model": "Flux", "nsfw": 1, "favorite": False, "rating": 2,
-    }  # fmt: skip
-    answer = api.patch(f"loras/{shown['id']}", json=edit).json()
-    for again in (answer, detail("a")):
-        for field, value in edit.items():
-            assert again[field] == value
-            assert again["sources"][field] == "user"
-            assert again["values"][field][0] == {"source": "user", "value": value}
-            assert again["values"][field][1:] == shown["values"].get(field, [])
-    path.with_suffix(".json").write_text(json.dumps({**A1111, "activation text": "changed elsewhere"}))
-    assert detail("a")["trigger_words"] == ["w"]  # for ever
-    back = api.patch(f"loras/{shown['id']}", json=dict.fromkeys(edit)).json()
-    assert back["trigger_words"] == ["changed elsewhere"]
-    assert back["sources"]["title"] == "manager"
-
-
-def test_a_favourite_of_another_tool_counts_until_the_user_says_otherwise(
-    loras: Path, detail: Detail, scan: Scan, api: TestClient
-) -> None:
-    path = make_lora(loras / "a.safetensors", ssmd_rating="8")
-    add_side_file(path, ".metadata.json", {"favorite": True})
-    shown = detail("a")
-    assert (shown["favorite"], shown["rating"]) == (True, 4)
-    assert api.get("loras", params={"favorite": True}).json()["total"] == 1
-    assert api.get("loras", params={"q": "rating:4"}).json()["total"] == 1
-    lora_id = shown["id"]
-    noted = api.patch(f"loras/{lora_id}", json={"notes": "something else"}).json()
-    assert (noted["favorite"], noted["rating"]) == (True, 4)
-    assert api.patch(f"loras/{lora_id}", json={"favorite": False, "rating": None}).json()["favorite"] is False
-    add_side_file(path, ".metadata.json", {"favorite": True, "notes": "written again"})
-    shown = detail("a")
-    assert (shown["favorite"], shown["rating"]) == (False, None)
-    assert shown["values"]["favorite"][0] == {"source": "user", "value": False}
-
-
-def test_what_other_tools_noted_survives_a_move_to_another_folder(
-    loras: Path, detail: Detail, api: TestClient
-) -> None:
-    path = make_lora(loras / "a.safetensors")
-    add_side_file(path, ".metadata.json", {"favorite": True, "tags": ["from file"]})
-    lora_id = detail("a")["id"]
-    api.patch(f"loras/{lora_id}", json={"add_tags": ["mine"], "base_model": "Flux", "nsfw": 8})
-    (loras / "sub").mkdir()
-    for file in loras.glob("a.*"):
-        file.rename(loras / "sub" / file.name)
-    moved = detail("a")
-    assert (moved["id"], moved["favorite"], moved["tags"]) == (lora_id, True, ["from file", "mine"])
-    assert (moved["base_model"], moved["nsfw"]) == ("Flux", 8)
-    assert api.get("loras", params={"tag": "mine", "base_model": "Flux"}).json()["total"] == 1
-
-
 @pytest.mark.parametrize(
     ("version", "level"),
     [
@@ -390,36 +259,6 @@ def test_a_level_of_the_files_is_filtered_by(loras: Path, detail: Detail, api: T
 )  # fmt: skip
 def test_names_of_base_models(stated: str, ours: str) -> None:
     assert from_civitai(stated) == ours
-
-
-def test_pictures_of_a_description_are_named_and_not_shown(loras: Path, detail: Detail) -> None:
-    text = (
-        '<p>See <img src="https://x.example/1.png?a=1&amp;b=2" onerror="alert(1)"> and '
-        "<img src='http://x.example/2.png'><img src='data:image/png;base64,AA'><img src='/local.png'>"
-        '<img src="https://x.example/1.png?a=1&amp;b=2"><script>bad()</script></p>'
-    )
-    add_side_file(
-        make_lora(loras / "a.safetensors"), ".civitai.info", {**VERSION, "model": {"description": text}}
-    )
-    shown = detail("a")
-    assert shown["pictures"] == ["https://x.example/1.png?a=1&b=2", "http://x.example/2.png"]
-    for html in (shown["description"], shown["values"]["description"][0]["value"]):
-        assert "<img" not in html and "script" not in html and "alert" not in html
-
-
-def test_a_missing_file_keeps_what_the_user_said_and_names_no_file(
-    loras: Path, detail: Detail, api: TestClient
-) -> None:
-    path = make_lora(loras / "a.safetensors")
-    everywhere(path)
-    lora_id = detail("a")["id"]
-    api.patch(f"loras/{lora_id}", json={"title": "Mine"})
-    for file in loras.glob("a.*"):
-        file.unlink()
-    gone = detail("a")
-    assert gone["state"] == "missing" and gone["title"] == "Mine"
-    assert gone["values"]["title"] == [{"source": "user", "value": "Mine"}]
-    assert gone["sources"]["weight"] == "a1111" and gone["weight"] == 0.7
 
 
 ODD_BYTES: dict[str, bytes] = {
@@ -488,22 +327,3 @@ def test_two_models_of_one_stem_share_their_side_files(loras: Path, api: TestCli
     scan()
     items = api.get("loras").json()["items"]
     assert [api.get(f"loras/{item['id']}").json()["notes"] for item in items] == ["shared", "shared"]
-
-
-def test_what_was_looked_up_stands_above_files_about_civitai_and_below_a_persons(loras: Path) -> None:
-    path = make_lora(loras / "a.safetensors")
-    everywhere(path)
-    fetched = {**VERSION, "name": "v3", "model": {**MODEL, "name": "As of today"}}
-    sources = read_sources(job_of(path)._replace(fetched=fetched))
-    assert [source for source, _ in said(sources.all, "title")] == ["manager", "civitai", "info"]
-    path.with_suffix(".metadata.json").unlink()
-    job = job_of(path)._replace(fetched=fetched)
-    assert read_lora(job).title == "As of today"
-    facts = json.loads(read_texts(job).facts)
-    assert (facts["version"], facts["sources"]["version"]) == ("v3", "civitai")
-
-
-def test_the_documents_name_every_field() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "side-files.md").read_text(encoding="utf-8")
-    for field in FIELDS:
-        assert f"| {field.replace('_', ' ')} |" in text
