@@ -59,17 +59,29 @@ function startSearch(/** @type {import("./grid.js").LoraGrid} */ grid) {
   const box = find("#search");
   if (window.matchMedia("(max-width: 720px)").matches) box.placeholder = "Search";
   let session = false; // one entry in the history for one search, however many letters it has
-  const search = debounce(() => {
+  let waiting = false; // for the end of a term that is being written
+  const run = () => {
+    waiting = false;
     query.set({ q: box.value.trim() }, { replace: session });
     query.setPage(null); // what is found is in the library
     session = true;
-  }, 80);
-  startSuggestions(search); // its keys come first
-  box.addEventListener("input", search);
-  box.addEventListener("blur", () => (session = false));
+  };
+  const search = debounce(run, 80);
+  const written = (/** @type {boolean} */ done) => waiting && done && search();
+  const isUnfinished = startSuggestions({ search: run, written }); // its keys come first
+  box.addEventListener("input", () => {
+    search.cancel();
+    waiting = isUnfinished();
+    if (!waiting) search();
+  });
+  box.addEventListener("blur", () => {
+    if (waiting) run();
+    session = false;
+  });
   box.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" || event.key === "Enter") {
       event.preventDefault();
+      if (waiting) run();
       grid.activate(event.key === "Enter" ? 0 : grid.active);
     } else if (event.key === "Escape") {
       event.preventDefault();

@@ -19,8 +19,16 @@ const PATIENCE = 700;
 const unitsOf = (/** @type {string} */ text, /** @type {number} */ characters) => [...text].slice(0, characters).join("").length;
 const charactersOf = (/** @type {string} */ text, /** @type {number} */ units) => [...text.slice(0, units)].length;
 
-/** @param {() => void} search runs the search for what stands in the box */
-export function startSuggestions(search) {
+/** A field with the beginning of its value, before the cursor. */
+const UNFINISHED = /(?:^|[\s(])-?[a-z_]+:[^\s"()]*$/i;
+
+/**
+ * @param {object} calls
+ * @param {() => void} calls.search runs the search for what stands in the box
+ * @param {(whole: boolean) => void} calls.written after a look at the term at the cursor: is it one, or the beginning of others?
+ * @returns {() => boolean} does the cursor stand in a term that may have to be written to its end? `written` tells in a moment
+ */
+export function startSuggestions({ search, written }) {
   /** @type {HTMLInputElement} */
   const box = find("#search");
   /** @type {Completion} */
@@ -35,10 +43,13 @@ export function startSuggestions(search) {
         last = await request("GET", `library/complete?${new URLSearchParams({ q: text, at: String(at) })}`);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
+        written(true);
         return []; // a search without suggestions is a search all the same
       }
       const typed = text.slice(unitsOf(text, last.start), unitsOf(text, last.end));
-      return last.items.some((item) => item.text === typed) && last.items.length === 1 ? [] : last.items;
+      const whole = last.items.some((item) => item.text.toLowerCase() === typed.toLowerCase());
+      written(whole || !last.items.length);
+      return whole && last.items.length === 1 ? [] : last.items;
     },
     draw: (item) => [
       h("span", { class: "suggest-kind" }, item.kind === "name" ? icon("image") : item.kind === "tag" ? icon("tag") : null),
@@ -59,6 +70,11 @@ export function startSuggestions(search) {
     },
   });
   startMarker(box, combo);
+  startHelp(box, combo, search);
+  return () => UNFINISHED.test(box.value.slice(0, box.selectionStart ?? box.value.length));
+}
+
+function startHelp(/** @type {HTMLInputElement} */ box, /** @type {Combo<any>} */ combo, /** @type {() => void} */ search) {
   const help = find("#syntax");
   help.addEventListener("mousedown", (event) => event.preventDefault());
   help.addEventListener("click", () => {

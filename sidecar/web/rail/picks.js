@@ -18,6 +18,7 @@ const capital = (/** @type {string} */ text) => text.charAt(0).toUpperCase() + t
 export function pickName(/** @type {PickList} */ list, /** @type {string} */ value) {
   if (list === "label") return capital(value);
   if (list === "rating") return value === "1" ? "1 star" : `${value} stars`;
+  if (list === "nsfw" && value === "0") return "Unknown";
   if (list === "nsfw") return LEVELS.find(([level]) => String(level) === value)?.[1] ?? value;
   return value;
 }

@@ -36,6 +36,7 @@ export function startBar() {
   bar.append(clear, text, all, tools, progress);
   const draw = () => {
     const many = selection.count;
+    if (many === 0 && bar.contains(document.activeElement)) focusCards();
     bar.hidden = many === 0;
     document.body.classList.toggle("selecting", many > 0);
     text.textContent = `${count(many)} selected`;
@@ -57,6 +58,12 @@ export function startBar() {
   selection.on("busy", show);
   tasks.on("task", (task) => busy && task.state === "running" && task.total > 0 && show(task));
   draw();
+}
+
+/** The bar goes; the keyboard is back on its card. */
+function focusCards() {
+  const grid = /** @type {import("../grid.js").LoraGrid} */ (find("lora-grid"));
+  grid.activate(grid.active);
 }
 
 /** @param {IconName} name @param {string} label @param {(button: HTMLButtonElement) => void} run @param {string} [className] */
