@@ -82,6 +82,11 @@ def move(api: TestClient, *ids: int, to: str) -> dict[str, Any]:
     return outcome
 
 
+def reasons(outcome: dict[str, Any]) -> list[str]:
+    """Why LoRAs were not moved."""
+    return [item["reason"] for item in outcome["items"] if item["reason"]]
+
+
 def message(answer: Any, status: int = 409) -> str:
     """What a refusal says."""
     assert answer.status_code == status, answer.text

@@ -14,7 +14,7 @@ operations
         Returns the action's id. Undo brings the removed files back and puts the added ones into the trash.
         Raises Conflict (with the reason; then nothing has changed) or NotFound.
 trash
-    list_trash(database, …), restore_loras(state, trash_ids) -> Outcome, empty_trash(state, trash_ids or None)
+    list_trash(database, …), restore_loras(state, trash_ids) -> Outcome; purging: empty_trash(database, trash_ids or None)
 undo
     undo_files(state, action) -> {"undone": n, "failed": [{"id", "name", "reason"}]}
 

@@ -7,8 +7,8 @@ import threading
 
 from sidecar.errors import SidecarError
 from sidecar.library.files import journal
+from sidecar.library.files.purging import purge_expired
 from sidecar.library.files.recovery import recover
-from sidecar.library.files.trash import purge_expired
 from sidecar.state import State
 
 log = logging.getLogger("lora-manager.files")

@@ -1,4 +1,4 @@
-"""Plans of file operations: which file goes where, or why it cannot. Nothing here changes anything."""
+"""Plans of moving and deleting: which file goes where, or why it cannot. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from sidecar.errors import Conflict
 from sidecar.library.files import disk
@@ -19,7 +17,6 @@ from sidecar.library.files.filesets import (
     Listings,
     Lora,
     Spot,
-    folder_path,
     refuse_taken,
     side_stamp,
 )
@@ -46,8 +43,8 @@ def plan_move(
         Conflict: with the reason.
     """
     first = loras[0]
-    _refuse_out_of_reach(loras)
-    _refuse_root(spot.root)
+    refuse_out_of_reach(loras)
+    refuse_root(spot.root)
     source, target = listings.of(first.directory), listings.of(spot.directory)
     models = [lora.file for lora in loras]
     for name in models:
@@ -67,11 +64,11 @@ def plan_move(
     )
     _refuse_forgotten_words(reader, loras, spot)
     steps = [
-        _step(COPY if shared else MOVE, source.directory, name, target.directory, new_names[name])
+        plan_step(COPY if shared else MOVE, source.directory, name, target.directory, new_names[name])
         for name in side_files
     ]
     # The model last: when it appears in its new place, all that belongs to it is there.
-    steps += [_step(MOVE, source.directory, name, target.directory, new_names[name]) for name in models]
+    steps += [plan_step(MOVE, source.directory, name, target.directory, new_names[name]) for name in models]
     for name, new in new_names.items():
         if not shared or name in models:
             source.remove(name)
@@ -87,7 +84,7 @@ def plan_move(
         "sha256": _known_hashes(loras, steps),
         "emptied": list(emptied),
         "beside": sorted(shared),
-        **_made(spot.directory),
+        **to_be_made(spot.directory),
     }
     items = [Item(lora.id, lora.shown, spot.shown(lora.extension), DONE) for lora in loras]
     operation = Operation("move", [lora.id for lora in loras], steps, change)
@@ -102,7 +99,7 @@ def plan_delete(listings: Listings, lora: Lora) -> Planned:
     Raises:
         Conflict: with the reason.
     """
-    _refuse_out_of_reach([lora])
+    refuse_out_of_reach([lora])
     listing = listings.of(lora.directory)
     names = [lora.file] if lora.file in listing else []
     if not listing.models_of(lora.stem).difference(names):
@@ -117,7 +114,7 @@ def plan_delete(listings: Listings, lora: Lora) -> Planned:
         "extension": lora.extension,
         "trash": trash,
         "sha256": _known_hashes([lora], steps),
-        **_made(os.path.dirname(steps[0].target) if steps else lora.root),
+        **to_be_made(os.path.dirname(steps[0].target) if steps else lora.root),
     }
     operation = Operation("delete", [lora.id], steps, change)
     return Planned(operation, [Item(lora.id, lora.shown, None, DONE)], [(lora.root_id, lora.folder)])
@@ -137,7 +134,7 @@ def plan_trash(listing: Listing, lora: Lora, names: Sequence[str]) -> tuple[dict
         stored = f"{name}{TRASHED}"
         if len(os.fsencode(stored)) > 255:
             stored = f"{name[:40]}~{number}{TRASHED}"
-        step = _step(MOVE, listing.directory, name, folder, stored)
+        step = plan_step(MOVE, listing.directory, name, folder, stored)
         steps.append(step)
         files.append({"name": name, "stored": stored, "size": step.size})
     relative = os.path.relpath(folder, lora.root).replace(os.sep, "/")
@@ -152,7 +149,7 @@ def plan_side_files(
     Raises:
         Conflict: with the reason.
     """
-    _refuse_out_of_reach([lora])
+    refuse_out_of_reach([lora])
     listing = listings.of(lora.directory)
     if lora.file not in listing:
         raise Conflict(f"{lora.file} is no longer in its folder; its side files are left alone.")
@@ -166,10 +163,10 @@ def plan_side_files(
         if listing.has(name) and name not in remove:
             raise Conflict(f"{name} is there already.")
     trash, steps = plan_trash(listing, lora, list(remove)) if remove else (None, [])
-    made = _made(os.path.dirname(steps[0].target) if steps else lora.root)
+    made = to_be_made(os.path.dirname(steps[0].target) if steps else lora.root)
     for kind, files in ((MOVE, add), (COPY, copy)):
         steps += [
-            _step(kind, os.path.dirname(path), os.path.basename(path), lora.directory, name)
+            plan_step(kind, os.path.dirname(path), os.path.basename(path), lora.directory, name)
             for name, path in files.items()
         ]
     change = {
@@ -186,118 +183,24 @@ def plan_side_files(
     return Planned(Operation("files", [lora.id], steps, change), [item], [(lora.root_id, lora.folder)])
 
 
-def plan_restore(reader: sqlite3.Connection, listings: Listings, trashed: sqlite3.Row, spot: Spot) -> Planned:
-    """Bring a LoRA back out of the trash. `trashed` is a row of `trash` with `root` (path) and `label` of its root.
+def refuse_out_of_reach(loras: Sequence[Lora]) -> None:
+    """Refuse LoRAs whose folder is not in use, or not there now.
 
     Raises:
         Conflict: with the reason.
     """
-    _refuse_root(trashed["root"])
-    folder, files = _stored_files(listings, trashed)
-    target = listings.of(spot.directory)
-    names = {name: spot.stem + name[len(trashed["stem"]) :] for name in files}
-    model = trashed["stem"] + trashed["extension"]
-    if model in files and not _shared_its_stem(reader, target, trashed, spot):
-        side_files = [new for name, new in names.items() if name != model]
-        refuse_taken(target, spot.stem, [names[model]], side_files)
-    else:
-        _refuse_any(target, names.values())
-    ordered = sorted(files, key=lambda name: name == model)
-    steps = [_step(MOVE, folder, files[name], spot.directory, names[name]) for name in ordered]
-    for name in names.values():
-        target.add(name)
-    change = {
-        "used": trashed["id"],
-        "to": [spot.root_id, spot.folder, spot.stem],
-        "emptied": [folder, os.path.dirname(folder)] if files else [],
-        **_made(spot.directory),
-    }
-    shown = spot.shown(trashed["extension"])
-    item = Item(trashed["lora_id"], f"{TRASH}/{model}", shown, DONE)
-    operation = Operation("restore", [trashed["lora_id"]], steps, change)
-    return Planned(operation, [item], [(spot.root_id, spot.folder)])
-
-
-def _shared_its_stem(reader: sqlite3.Connection, target: Listing, trashed: sqlite3.Row, spot: Spot) -> bool:
-    """Whether the other models of its stem that are there now were so before it was deleted."""
-    place = (trashed["root_id"], trashed["folder"], trashed["stem"])
-    rows = reader.execute(
-        """SELECT stem || extension AS name FROM loras WHERE root_id = ? AND folder = ? AND stem = ? AND added <= ?
-           UNION SELECT stem || extension FROM trash WHERE root_id = ? AND folder = ? AND stem = ? AND kind = 'lora'""",
-        (*place, trashed["deleted"], *place),
-    )
-    before = {row["name"] for row in rows} if spot.stem == trashed["stem"] else set()
-    others = target.models_of(spot.stem)
-    return bool(others) and others <= before
-
-
-def plan_swap_back(
-    listings: Listings, lora: Lora, trashed: sqlite3.Row | None, added: Sequence[str]
-) -> Planned:
-    """Bring side files back out of the trash, to where their LoRA is by now, and put the `added` ones there instead.
-
-    Raises:
-        Conflict: with the reason.
-    """
-    _refuse_out_of_reach([lora])
-    listing = listings.of(lora.directory)
-    leaving = [name for name in added if name in listing]
-    trash, steps = plan_trash(listing, lora, leaving) if leaving else (None, [])
-    made = _made(os.path.dirname(steps[0].target) if steps else lora.root)
-    back: list[str] = []
-    emptied: list[str] = []
-    if trashed is not None:
-        folder, files = _stored_files(listings, trashed)
-        names = {name: lora.stem + name[len(trashed["stem"]) :] for name in files}
-        back = list(names.values())
-        _refuse_any(listing, [name for name in back if name not in leaving])
-        steps += [_step(MOVE, folder, files[name], lora.directory, new) for name, new in names.items()]
-        emptied = [folder]
-    change = {
-        "root_id": lora.root_id,
-        "folder": lora.folder,
-        "stem": lora.stem,
-        "extension": lora.extension,
-        "trash": trash,
-        "added": back,
-        "used": trashed["id"] if trashed is not None else None,
-        "emptied": emptied,
-        **made,
-    }
-    item = Item(lora.id, lora.shown, lora.shown, DONE)
-    return Planned(Operation("files", [lora.id], steps, change), [item], [(lora.root_id, lora.folder)])
-
-
-def _stored_files(listings: Listings, trashed: sqlite3.Row) -> tuple[str, dict[str, str]]:
-    """The folder of a trash entry, and its files as name → stored name.
-
-    Raises:
-        Conflict: some are no longer there, or their drive is away.
-    """
-    folder = folder_path(trashed["root"], trashed["place"])
-    files = {file["name"]: file["stored"] for file in orjson.loads(trashed["files"])}
-    if files:
-        stored = listings.of(folder)
-        for name, one in files.items():
-            if one not in stored:
-                raise Conflict(f"{name} is no longer in the trash; look into {folder}.")
-    return folder, files
-
-
-def _refuse_any(listing: Listing, names: Iterable[str]) -> None:
-    for name in names:
-        if listing.has(name):
-            raise Conflict(f"{name} is there already; rename that one first.")
-
-
-def _refuse_out_of_reach(loras: Sequence[Lora]) -> None:
     for lora in loras:
         if not lora.active:
             raise Conflict(f"{lora.root} is not one of the LoRA folders in use now.")
-        _refuse_root(lora.root)
+        refuse_root(lora.root)
 
 
-def _refuse_root(root: str) -> None:
+def refuse_root(root: str) -> None:
+    """Refuse a LoRA folder that is not there now.
+
+    Raises:
+        Conflict: with the reason.
+    """
     if not os.path.isdir(root):
         raise Conflict(f"{root} cannot be reached now; connect its drive and try again.")
 
@@ -317,7 +220,7 @@ def _refuse_forgotten_words(reader: sqlite3.Connection, loras: Sequence[Lora], s
             )
 
 
-def _step(kind: str, folder: str, name: str, new_folder: str, new_name: str) -> Step:
+def plan_step(kind: str, folder: str, name: str, new_folder: str, new_name: str) -> Step:
     """A step, with what the file looks like now.
 
     Raises:
@@ -342,7 +245,8 @@ def _known_hashes(loras: Sequence[Lora], steps: Sequence[Step]) -> dict[str, str
     return found
 
 
-def _made(folder: str) -> dict[str, Any]:
+def to_be_made(folder: str) -> dict[str, Any]:
+    """The part of a change about folders that are made for it, and a token for its temporaries."""
     return {"made": disk.missing_folders(folder), "token": secrets.token_hex(4)}
 
 

@@ -13,6 +13,7 @@ from sidecar.errors import Conflict, NotFound
 from sidecar.library.files import desktop, operations, trash
 from sidecar.library.files.batch import FAILED, Outcome
 from sidecar.library.files.organise import organise_loras
+from sidecar.library.files.purging import empty_trash
 from sidecar.library.files.template import FIELDS, read_template
 from sidecar.library.organise.selection import MAX_IDS, Selection, selected_ids
 from sidecar.responses import json_response
@@ -166,7 +167,7 @@ class Empty(BaseModel):
 @router.post("/trash/empty")
 def empty(state: Sidecar, request: Empty | None = None) -> Response:
     """Remove entries of the trash for good."""
-    outcome = trash.empty_trash(state.database, request.ids if request else None)
+    outcome = empty_trash(state.database, request.ids if request else None)
     state.events.publish("trash.changed")
     return json_response(outcome)
 

@@ -9,7 +9,8 @@ from sidecar.library.files import journal
 from sidecar.library.files.batch import CHUNK, FAILED, Batch, Item, Planned
 from sidecar.library.files.filesets import Listings, Lora, Spot, read_loras
 from sidecar.library.files.journal import COPY, LOCK, Operation
-from sidecar.library.files.plans import plan_delete, plan_move, plan_swap_back
+from sidecar.library.files.plans import plan_delete, plan_move
+from sidecar.library.files.plans_back import plan_swap_back
 from sidecar.library.files.trash import entries_from, entries_of, plan_back
 from sidecar.library.organise import actions
 from sidecar.library.organise.undo import undo_edits
