@@ -285,11 +285,7 @@ def test_a_scan_that_read_the_file_before_it_moved_lists_it_not_in_its_old_place
     scan()
     lora_id = id_of(api, "a")
     (loras / "a.json").write_text('{"notes": "so that it is read again"}')
-    save = scanning.Scanner._save
     reading, moved = threading.Event(), threading.Event()
-
-    def wait(scanner: Any, connection: Any, records: list[Record]) -> None:
-        save(scanner, connection, records)
 
     def read_slowly(job: Any) -> Record:
         record = read_lora(job)
@@ -297,7 +293,6 @@ def test_a_scan_that_read_the_file_before_it_moved_lists_it_not_in_its_old_place
         assert moved.wait(10)
         return record
 
-    monkeypatch.setattr(scanning.Scanner, "_save", wait)
     monkeypatch.setattr(scanning, "read_lora", read_slowly)
     state.library.scanner.request()
     assert reading.wait(10)
