@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sidecar.backup.archive import DATABASE, BrokenBackup, Manifest, Told, unpack
-from sidecar.backup.snapshot import applied_migrations, database_problems, unknown_migrations
+from sidecar.backup.snapshot import (
+    applied_migrations,
+    database_problems,
+    leave_unfinished,
+    unknown_migrations,
+)
 from sidecar.errors import BadRequest, Conflict, DataFolderInUse, Unavailable
 from sidecar.library.files.disk import fsync_folders
 from sidecar.process import LOCK_FILE, data_folder_lock
@@ -83,10 +88,9 @@ def restore_archive(path: Path, folder: Path, told: Told = lambda share: None) -
                 (one / LOCK_FILE).unlink(missing_ok=True)
                 one.rmdir()
             raise
-    except OSError as error:
-        raise Unavailable(
-            f"The folder {folder} cannot be filled: {error.strerror or error}. Nothing was left there."
-        ) from error
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror or error if isinstance(error, OSError) else error
+        raise Unavailable(f"The folder {folder} cannot be filled: {why}. Nothing was left there.") from error
 
 
 def _make_folders(folder: Path) -> list[Path]:
@@ -122,6 +126,7 @@ def _fill(path: Path, folder: Path, told: Told) -> Manifest:
     work = Path(tempfile.mkdtemp(prefix=_UNPACKED, dir=folder))
     try:
         manifest = _checked(path, work, told)
+        leave_unfinished(work / DATABASE)
         names = [member.name for member in manifest.members]
         for name in sorted(names, key=lambda name: name == DATABASE):  # with the database it is complete
             os.replace(work / name, folder / name)

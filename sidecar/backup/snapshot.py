@@ -80,6 +80,24 @@ def unknown_migrations(applied: list[str]) -> list[str]:
     return [name for name in applied if name not in known]
 
 
+def leave_unfinished(path: Path) -> None:
+    """Let go of file operations that were under way when a database was copied: the disk has gone on without it.
+
+    What was only planned did not happen for this catalogue; of a move to another device only the old files would still
+    be removed, and they stay. The next scan finds every file where it is.
+
+    Raises:
+        sqlite3.Error: it cannot be written.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'file_operations'").fetchone()
+        if found:
+            connection.execute(
+                """UPDATE file_operations SET state = CASE state WHEN 'planned' THEN 'undone' ELSE 'done' END
+                   WHERE state IN ('planned', 'leftover')"""
+            )
+
+
 def count_rows(path: Path) -> dict[str, int]:
     """How much a database file holds, by table; a table that its schema does not have yet is left out.
 

@@ -223,6 +223,25 @@ def test_restore_wants_an_empty_folder_that_nobody_uses(
         restore_archive(tmp_path / "a.zip", Path("relative"))
 
 
+def test_file_operations_under_way_are_not_taken_up_after_a_restore(
+    database: Database, data: Path, tmp_path: Path
+) -> None:
+    states = ("planned", "leftover", "done", "undone")
+    database.write(
+        lambda c: c.executemany(
+            "INSERT INTO file_operations (kind, state, loras, steps, change) VALUES ('move', ?, '[]', '[]', '{}')",
+            ((state,) for state in states),
+        )
+    )
+    restore_archive(make_backup(data, MANUAL).path, tmp_path / "again")
+    restored = Database(tmp_path / "again")
+    try:
+        rows = restored.reader().execute("SELECT state FROM file_operations ORDER BY id")
+        assert [row["state"] for row in rows] == ["undone", "done", "done", "undone"]
+    finally:
+        restored.close()
+
+
 @pytest.mark.parametrize("backup_id", ["..%2f..%2ftoken", "%2e%2e", ".lock", "a" * 300, "none"])
 def test_an_id_is_no_way_out_of_the_folder(api: TestClient, data: Path, backup_id: str) -> None:
     (data / "token").write_text("kept")
