@@ -28,7 +28,7 @@ from waiting import wait_until
 
 from sidecar.database import Database
 from sidecar.library import folders
-from sidecar.library.files import trash
+from sidecar.library.files import keeper, trash
 from sidecar.library.files.keeper import keep_in_order
 from sidecar.state import State
 
@@ -268,6 +268,26 @@ def test_entries_expire_after_the_days_of_the_setting_and_never_with_0(
     keep_in_order(state)
     assert [entry["name"] for entry in in_trash(api)] == ["b"]
     assert sorted({name.rsplit("/", 1)[1][0] for name in on_disk(loras)}) == ["b"]
+
+
+def test_the_purge_goes_on_in_the_background(
+    loras: Path,
+    scan: Scan,
+    api: TestClient,
+    state: State,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_set(loras / "a.safetensors")
+    scan()
+    delete(api, "a")
+    age(database, 1000)
+    monkeypatch.setattr(keeper, "FIRST_SECONDS", 0.01)
+    one = keeper.Keeper(state)
+    one.start()
+    wait_until(lambda: in_trash(api) == [] and on_disk(loras) == {})
+    one.stop()
+    assert not one._thread.is_alive()
 
 
 def test_the_trash_of_a_drive_that_is_away_stays_and_can_be_restored_when_it_is_back(
