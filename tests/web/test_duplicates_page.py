@@ -57,7 +57,7 @@ def test_all_groups_of_a_kind_are_settled_after_a_question_and_undone_as_one(
     duplicates: Page, tmp_path: Path
 ) -> None:
     page, loras = duplicates, tmp_path / "Lora"
-    page.get_by_role("button", name="Keep the suggested in all 2 groups").click()
+    page.get_by_role("button", name="Keep all 2 suggested").click()
     question = page.get_by_role("dialog", name="Keep the suggested copies?")
     expect(question).to_contain_text("In 2 groups the suggested copy stays")
     question.get_by_role("button", name="Remove the others in 2 groups").click()

@@ -37,7 +37,7 @@ export class Media {
   update(/** @type {Lora} */ lora) {
     this.lora = lora;
     const blurred = preferences.blurs(lora) && !this.seen.has(lora.id);
-    const key = `${lora.id}/${lora.preview?.v ?? ""}/${blurred}`;
+    const key = `${lora.id}/${lora.preview?.v ?? ""}/${lora.preview?.kind ?? ""}/${blurred}`;
     this.element.classList.toggle("blurred", blurred && Boolean(lora.preview));
     this.element.classList.toggle("empty", !lora.preview);
     this.change.setAttribute("aria-label", lora.preview ? "Change the preview" : "Set a preview");

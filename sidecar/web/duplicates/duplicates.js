@@ -155,7 +155,7 @@ function takeCounts(/** @type {Kind} */ name, /** @type {{total: number, wasted:
   if (name !== kind) return;
   ({ total, wasted } = answer);
   all.disabled = total === 0;
-  all.textContent = total ? `Keep the suggested in ${total === 1 ? "this group" : `all ${count(total)} groups`}…` : "Keep the suggested in all…";
+all.textContent = total ? `Keep all ${count(total)} suggested…` : "Keep all suggested…";
   fold();
 }
 
