@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ from sidecar.backup.snapshot import applied_migrations, copy_database, count_row
 from sidecar.errors import Conflict, NotFound, Unavailable
 from sidecar.library.files.disk import fsync_folders
 from sidecar.settings import SETTINGS_FILE, read_settings_file
+
+log = logging.getLogger("lora-manager.backup")
 
 FOLDER = "backups"
 MANUAL, MIGRATION = "manual", "migration"
@@ -200,6 +203,7 @@ def back_up_before_migration(data: Path) -> Backup:
     Raises:
         Unavailable: it could not be made, and the message says why. Conflict: another one is being made.
     """
+    log.info("The database is of an older version: it is backed up before it is changed.")
     backup = make_backup(data, MIGRATION, f"Before version {__version__} changes the database's schema")
     automatic = [one for one in list_backups(data) if one.manifest and one.manifest.reason == MIGRATION]
     for old in automatic[KEPT:]:
