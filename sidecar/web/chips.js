@@ -3,11 +3,11 @@ import { STATE_NAMES } from "./card.js";
 import { collections } from "./collections.js";
 import { find, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { library } from "./library.js";
 import { LISTS, query } from "./query.js";
 import { saveSearch } from "./rail/collections.js";
 import { pickName } from "./rail/picks.js";
 import { forget } from "./select/bar.js";
-import { selection } from "./select/selection.js";
 
 export function startChips() {
   query.on("change", draw);
@@ -51,10 +51,7 @@ function saveButton() {
 
 function forgetButton() {
   const button = h("button", { class: "quiet", type: "button", title: "Take missing files out of the list" }, icon("gone"), "Forget these…");
-  button.addEventListener("click", () => {
-    selection.everything();
-    void forget();
-  });
+  button.addEventListener("click", () => void forget({ filter: library.asked.filter }));
   return button;
 }
 

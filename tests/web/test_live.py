@@ -33,6 +33,7 @@ def test_the_token_leaves_the_address(page: Page, sidecar: Sidecar) -> None:
 
 
 def test_a_cookie_that_ran_out_brings_the_sign_in_view(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
     page.context.clear_cookies()
     page.fill("#search", "meadow")
     expect(page.get_by_role("heading", name="Sign in to LoRA Manager")).to_be_visible()

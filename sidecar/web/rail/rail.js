@@ -3,6 +3,7 @@
 import { ApiError, request } from "../api.js";
 import { STATE_NAMES } from "../card.js";
 import { h, throttle } from "../dom.js";
+import { live } from "../events.js";
 import { folderTree } from "../folders.js";
 import { count, hue } from "../format.js";
 import { icon } from "../icons.js";
@@ -34,8 +35,8 @@ export class FilterRail extends HTMLElement {
     this.favorite = this.rows.row("favorite/", "Favourites", () => query.set({ favorite: !query.filters.favorite }), { sign: icon("star") });
     this.hiddenOnes = this.rows.row("hidden/", "Show hidden", () => query.set({ hidden: !query.filters.hidden }), { sign: icon("hide") });
     this.hiddenOnes.main.setAttribute("role", "switch");
-    this.hiddenCount = 0;
-    this.recount = throttle(() => void this.#countHidden(), 2000);
+    /** @type {number|null} null until it is known */
+    this.hiddenCount = null;
     this.lists = {
       base_model: h("div", { class: "options" }),
       state: h("div", { class: "options" }),
@@ -73,6 +74,8 @@ export class FilterRail extends HTMLElement {
     library.on("facets", (facets) => this.#take(facets));
     library.on("reset", () => this.#draw());
     query.on("change", () => this.#draw());
+    const recount = throttle(() => void this.#countHidden(), 2000);
+    for (const type of ["library.changed", "lora.edited", "reset"]) live.on(type, recount);
   }
 
   get busy() {
@@ -101,7 +104,7 @@ export class FilterRail extends HTMLElement {
     for (const picks of Object.values(this.picks)) picks.take(facets);
     this.tags.take(facets);
     this.favorite.number.textContent = count(facets.favorite);
-    this.recount();
+    if (this.hiddenCount === null) void this.#countHidden();
     this.#draw();
   }
 
@@ -122,7 +125,7 @@ export class FilterRail extends HTMLElement {
     this.hiddenOnes.main.setAttribute("aria-checked", String(filters.hidden));
     mark(this.hiddenOnes, filters.hidden, this.hiddenCount);
     this.hiddenOnes.main.removeAttribute("aria-pressed");
-    this.hiddenOnes.element.hidden = this.hiddenCount === 0 && !filters.hidden;
+    this.hiddenOnes.element.hidden = !this.hiddenCount && !filters.hidden;
     this.#fill("base_model");
     this.#fill("state", (value) => STATE_NAMES[value] ?? (value === "ok" ? "Usable" : value));
     this.sections.base_model.hidden = this.known.base_model.size === 0;

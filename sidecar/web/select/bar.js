@@ -148,14 +148,16 @@ async function lookUp() {
   });
 }
 
-export async function forget() {
+/** Take missing LoRAs out of the list, once it is clear what that means. @param {import("../types.js").Selection} [chosen] else the selected ones */
+export async function forget(chosen) {
   const text = [
     "Files that are missing leave the list. What you said about them (tags, notes, rating, history) is kept with their contents: if a file comes back, it all is there again.",
     "A drive that is not connected needs no forgetting; its LoRAs come back with it.",
   ];
   const yes = await confirmed({ title: "Forget missing LoRAs?", text: text.map((line) => h("p", null, line)), action: "Forget" });
   if (!yes) return;
-  await withChosen((chosen) => forgetLoras(chosen));
+  if (chosen) await forgetLoras(chosen);
+  else await withChosen((selected) => forgetLoras(selected));
   selection.clear();
   await library.reload({ keepPlace: true });
 }
