@@ -40,6 +40,7 @@ def test_a_cookie_that_ran_out_brings_the_sign_in_view(page: Page) -> None:
 
 
 def test_when_the_hosts_login_ended_the_page_says_so(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
     refusal = {"error": {"code": "not_signed_in", "message": "Sign in to the host first.", "detail": None}}
     page.route("**/api/v1/loras?*", lambda route: route.fulfill(status=401, json=refusal))
     page.fill("#search", "meadow")
