@@ -83,6 +83,7 @@ export function startKeys(grid, drawer, sheet) {
 
   const single = (/** @type {KeyboardEvent} */ event) => {
     const { key } = event;
+    if (document.activeElement?.closest("[popover]")) return false;
     if (key === "?") help.showModal();
     else if (key === "/") {
       const box = /** @type {HTMLInputElement} */ (find("#search"));
@@ -92,10 +93,13 @@ export function startKeys(grid, drawer, sheet) {
     else if (key === "i" && query.open !== null) drawer.dismiss();
     else if (key === "e") return edit();
     else if (key.startsWith("Arrow") && document.activeElement === document.body) grid.activate(grid.active);
-    else if (event.shiftKey && key !== "Delete") return false;
+    else if (event.shiftKey || !onCards()) return false;
     else return cardKey(event, place());
     return true;
   };
+
+  /** Elsewhere, as in the filters, a key is not meant for a card. */
+  const onCards = () => document.activeElement === document.body || Boolean(document.activeElement?.closest("lora-grid, lora-drawer, #selection"));
 
   /** The LoRA that keys act on: of the open details while the keyboard is in them, else of the card. */
   const place = () => {
