@@ -377,23 +377,9 @@ def m002_organise(db: sqlite_utils.Database) -> None:
 
 
 @migrations()
-def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
-    """Search finds authors and what training was fed, too."""
-    db.conn.execute("DROP TABLE search_terms")
-    db.conn.execute("DROP TABLE search")
-    _run(db, SEARCH)
-
-
-@migrations()
 def m003_files(db: sqlite_utils.Database) -> None:
     """The journal of file operations, and the trash."""
     _run(db, FILES)
-
-
-@migrations()
-def m005_weights(db: sqlite_utils.Database) -> None:
-    """What is known of the weights: inspections, fingerprints, pairs that are the same."""
-    _run(db, WEIGHTS)
 
 
 @migrations()
@@ -403,6 +389,20 @@ def m004_civitai(db: sqlite_utils.Database) -> None:
 
 
 @migrations()
+def m005_weights(db: sqlite_utils.Database) -> None:
+    """What is known of the weights: inspections, fingerprints, pairs that are the same."""
+    _run(db, WEIGHTS)
+
+
+@migrations()
 def m006_write_back(db: sqlite_utils.Database) -> None:
     """What writing back has replaced in side files; what was said before is due."""
     _run(db, WRITE_BACK)
+
+
+@migrations()
+def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
+    """Search finds authors and what training was fed, too."""
+    db.conn.execute("DROP TABLE search_terms")
+    db.conn.execute("DROP TABLE search")
+    _run(db, SEARCH)
