@@ -92,6 +92,7 @@ def settle(connection: sqlite3.Connection, lora_id: int, body_hash: str) -> None
         ]
         if before is None:
             connection.execute("UPDATE identities SET body_hash = ? WHERE id = ?", (body_hash, current))
+            _join_copies(connection, current, body_hash)
         else:  # another content under the old name, a newer version: it starts with what was said about the old one
             cursor = connection.execute(
                 f"""INSERT INTO identities (body_hash, {", ".join(_MARKS + _FACTS)})
@@ -99,7 +100,15 @@ def settle(connection: sqlite3.Connection, lora_id: int, body_hash: str) -> None
                 (body_hash, current),
             )
             connection.execute("UPDATE loras SET identity_id = ? WHERE id = ?", (cursor.lastrowid, lora_id))
-            refresh(connection, int(cursor.lastrowid or 0))
+            _join_copies(connection, int(cursor.lastrowid or 0), body_hash)
+
+
+def _join_copies(connection: sqlite3.Connection, identity: int, body_hash: str) -> None:
+    """Copies that were hashed before anything was known of their content share what is said from now on."""
+    connection.execute(
+        "UPDATE loras SET identity_id = ? WHERE body_hash = ? AND identity_id IS NULL", (identity, body_hash)
+    )
+    refresh(connection, identity)
 
 
 def _merge(connection: sqlite3.Connection, pending: int | None, known: int) -> None:

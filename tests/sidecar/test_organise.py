@@ -305,6 +305,23 @@ def test_a_lora_copied_elsewhere_and_removed_is_not_missing(
     assert [(item["name"], item["added"]) for item in found] == [("renamed", added)]
 
 
+def test_a_copy_that_was_hashed_first_shares_what_is_said_of_its_content(
+    api: TestClient, loras: Path, scan: Scan, state: State
+) -> None:
+    content = make_lora(loras / "first.safetensors").read_bytes()
+    scan()
+    hash_all(state, api)
+    state.library.hasher.pause(True)
+    (loras / "second.safetensors").write_bytes(content)
+    scan()
+    ids = {item["name"]: item["id"] for item in api.get("loras").json()["items"]}
+    api.patch(f"loras/{ids['second']}", json={"notes": "of both", "rating": 4})
+    state.library.hasher.pause(False)
+    hash_all(state, api)
+    assert api.get(f"loras/{ids['first']}").json()["notes"] == "of both"
+    assert bulk(api, filter={}, add_tags=["x"])["total"] == 2
+
+
 def test_lists_answer_while_a_large_edit_is_written(
     api: TestClient, ids: dict[str, int], state: State
 ) -> None:
