@@ -25,7 +25,7 @@ const GAP = 4;
  * @returns {() => void} closes it
  */
 export function popup(anchor, content, { label, role = "dialog", className = "" }) {
-  const box = h("div", { class: `popup ${className}`, role, "aria-label": label }, content);
+  const box = h("div", { class: `popup ${className}`, role, tabIndex: -1, "aria-label": label }, content);
   box.popover = "auto";
   let asked = false; // closed by what was chosen in it, which may open the next one here
   const close = () => {
@@ -47,6 +47,7 @@ export function popup(anchor, content, { label, role = "dialog", className = "" 
   anchor.setAttribute("aria-expanded", "true");
   place(box, anchor);
   document.addEventListener("scroll", away, true);
+  if (role === "dialog" && document.activeElement === anchor) box.focus({ preventScroll: true }); // so that Tab goes on in it
   return close;
 }
 

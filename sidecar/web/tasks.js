@@ -30,7 +30,9 @@ class Tasks extends Emitter {
   }
 
   take(/** @type {Task} */ task) {
-    this.known.set(task.id, { ...this.known.get(task.id), ...task });
+    const before = this.known.get(task.id);
+    if (before && before.state !== "running" && task.state === "running") return; // an answer that was on its way longer
+    this.known.set(task.id, { ...before, ...task });
     for (const old of this.items.slice(KEPT)) if (old.state !== "running") this.known.delete(old.id);
     this.emit("task", task);
   }
@@ -66,7 +68,9 @@ export function whenDone(id, { quiet = false } = {}) {
     };
     const ask = async () => {
       try {
-        look(await request("GET", `tasks/${id}`));
+        const task = await request("GET", `tasks/${id}`);
+        tasks.take(task); // shown as running before its first step
+        look(task);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (error.status === 404) look(/** @type {Task} */ ({ id, title: "The task", state: "failed", message: "the sidecar was started anew meanwhile." }));

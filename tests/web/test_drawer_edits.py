@@ -156,6 +156,31 @@ def test_a_picture_above_the_level_is_blurred_until_asked_for(page: Page, sideca
     expect(media.get_by_role("link")).to_have_attribute("title", "Open the full picture")
 
 
+def test_a_picture_of_a_generation_becomes_the_preview(
+    own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    make_lora(tmp_path / "Lora" / "made_with.safetensors")
+    pictures = [tmp_path / "one.png", tmp_path / "two.png"]
+    for path, colour in zip(pictures, ("red", "blue"), strict=True):
+        path.write_bytes(picture(colour=colour))
+    sidecar = own_sidecar(tmp_path / "Lora")
+    made = {
+        "uuid": "12345678",
+        "host": "sdnext",
+        "prompt": "a castle <lora:made_with:1>",
+        "loras": [{"name": "made_with", "weight": 1}],
+        "images": [str(path) for path in pictures],
+    }
+    tell(sidecar, "POST", "generations", made)
+    page = open_page(sidecar)
+    open_details(page, "made_with")
+    past = page.get_by_role("region", name="Used in 1 image batch")
+    past.get_by_role("button", name="Use a picture as preview").click()
+    page.get_by_role("menuitem", name="two.png").click()
+    expect(page.locator(".drawer-media img")).to_be_visible()
+    assert (tmp_path / "Lora" / "made_with.preview.png").read_bytes() == pictures[1].read_bytes()
+
+
 @pytest.mark.parametrize("part", ["description", "examples"])
 def test_pictures_from_elsewhere_load_only_when_asked_for(
     own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path, part: str

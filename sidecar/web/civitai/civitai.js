@@ -38,10 +38,17 @@ export async function open(/** @type {HTMLElement} */ container) {
     h("section", { "aria-label": "Updates" }, h("header", { class: "section-head" }, h("h2", null, "Newer versions"), check), updatesPlace),
   );
   const again = throttle(() => void loadStatus(), 1500);
+  const rest = () => {
+    check.disabled = asking(); // Civitai is asked for one thing at a time
+    check.title = check.disabled ? "Waits until what is being asked for has come" : "";
+  };
+  tasks.addEventListener("all", rest, { signal });
   tasks.addEventListener("task", (event) => {
-    const task = /** @type {CustomEvent} */ (event).detail;
-    if (task.kind === "civitai") again();
+    if (/** @type {CustomEvent} */ (event).detail.kind !== "civitai") return;
+    rest();
+    again();
   }, { signal });
+  rest();
   for (const type of ["library.changed", "reset"]) live.addEventListener(type, again, { signal });
   const newer = throttle(() => void loadUpdates(), 1500);
   for (const type of ["civitai.updates", "library.changed", "reset"]) live.addEventListener(type, newer, { signal });
@@ -70,6 +77,8 @@ function addressForm() {
   return form;
 }
 
+const asking = () => tasks.running.some(({ kind }) => kind === "civitai");
+
 async function loadStatus() {
   await fill(statusPlace, () => request("GET", "civitai/status"), (/** @type {Status} */ now) => {
     if (over.signal.aborted) return;
@@ -81,7 +90,7 @@ async function loadStatus() {
     ask.addEventListener("click", () => void lookUp(false, ask));
     const all = h("button", { class: "small-button", type: "button", disabled: now.owned === 0, title: "Ask for all files again, also those that were found" }, "Ask for all again");
     all.addEventListener("click", () => void lookUp(true, all));
-    if (tasks.running.some(({ kind, title }) => kind === "civitai" && title.startsWith("Look up"))) ask.disabled = all.disabled = true;
+    if (asking()) ask.disabled = all.disabled = true;
     statusPlace.replaceChildren(bar, facts, h("div", { class: "file-actions" }, ask, all));
   });
 }

@@ -65,6 +65,7 @@ function frame(name, label, control, about) {
   /** Say at the field what is wrong with its value; nothing when it is right. */
   const refuse = (/** @type {string} */ message) => {
     problem.textContent = message;
+    state.replaceChildren();
     if (message) box?.setAttribute("aria-invalid", "true");
     else box?.removeAttribute("aria-invalid");
   };
@@ -123,8 +124,11 @@ function writeBack() {
 /** @returns {Setting} */
 function trashDays() {
   const box = h("input", { type: "number", min: 0, max: 3650, step: 1, class: "short-box", inputMode: "numeric" });
-  const { element, save } = frame("trash_days", "Days in the trash", box, ["How long what you delete can be brought back. 0 keeps it until you empty the trash."]);
-  box.addEventListener("change", () => void save(box.value === "" ? null : Number(box.value)));
+  const { element, save, refuse } = frame("trash_days", "Days in the trash", box, ["How long what you delete can be brought back. 0 keeps it until you empty the trash."]);
+  box.addEventListener("change", () => {
+    if (box.validity.valid) void save(box.value === "" ? null : Number(box.value));
+    else refuse("Give a whole number of days, from 0 to 3650.");
+  });
   return { element, show: (values) => put(box, String(values.trash_days)) };
 }
 
@@ -145,9 +149,12 @@ function blur() {
 
 /** @param {"civitai_url"|"civitai_archive_url"} name @param {string} label @param {string} standard @param {string} about @returns {Setting} */
 function address(name, label, standard, about) {
-  const box = h("input", { type: "url", placeholder: standard, spellcheck: false, autocomplete: "off" });
-  const { element, save } = frame(name, label, box, [about]);
-  box.addEventListener("change", () => void save(box.value.trim() || null));
+  const box = h("input", { type: "url", pattern: "https?://[^\\s?#]+", placeholder: standard, spellcheck: false, autocomplete: "off" });
+  const { element, save, refuse } = frame(name, label, box, [about]);
+  box.addEventListener("change", () => {
+    if (box.validity.valid) void save(box.value.trim() || null);
+    else refuse(`Give the full address, such as ${standard}.`);
+  });
   return { element, show: (values) => put(box, values[name] ?? "") };
 }
 
