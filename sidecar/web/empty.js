@@ -1,5 +1,6 @@
 // What stands in the grid's place when there are no cards: first load, empty library, no result, an error.
 import { bridge } from "./bridge.js";
+import { collections } from "./collections.js";
 import { find, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { library } from "./library.js";
@@ -22,8 +23,9 @@ function draw() {
   place.hidden = kind === "";
   document.body.classList.toggle("no-cards", kind !== "");
   const folders = status ? JSON.stringify(status.folders) : "";
-  if (shown === kind + folders + query.filters.q) return;
-  shown = kind + folders + query.filters.q;
+  const now = JSON.stringify([kind, folders, query.filters.q, query.active, query.filters.collection]);
+  if (shown === now) return;
+  shown = now;
   if (kind === "error") place.replaceChildren(...errorView());
   else if (kind === "nothing") place.replaceChildren(...nothingView());
   else if (kind === "empty") place.replaceChildren(...emptyView());
@@ -45,7 +47,14 @@ function errorView() {
 }
 
 function nothingView() {
-  const { q } = query.filters;
+  const { q, collection } = query.filters;
+  const alone = query.active === 1 && !q ? collections.byId(collection) : undefined;
+  if (alone) {
+    const picked = alone.query === null;
+    const text = picked ? "Drag cards onto it, or select some and choose Collection." : "It shows whatever fits, as soon as something does.";
+    const back = h("button", { class: "small-button", type: "button", onclick: () => query.clear() }, "Show everything");
+    return [icon(picked ? "layers" : "search"), h("h2", null, picked ? `${alone.name} is empty` : `Nothing fits ${alone.name} now`), h("p", null, text), h("div", { class: "empty-actions" }, back)];
+  }
   const parts = [icon("search"), h("h2", null, q ? `Nothing found for “${q}”` : "No LoRA has all of these")];
   parts.push(h("p", null, query.active ? "The filters may be too narrow." : "Search looks at names, titles, tags, trigger words, notes and descriptions."));
   const actions = h("div", { class: "empty-actions" });
