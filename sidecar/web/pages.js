@@ -5,7 +5,7 @@
 //                       until it returns the page counts as loading (a thin line of progress after 150 ms)
 //     close()           it is left: drop listeners on `live`, `library`, … The container is emptied afterwards
 // and add one line to PAGES. The module and everything that only it imports load on first use (no modulepreload in
-// index.html), as do the style sheets it names. The page has its title above it already; `page-head` (app.css) is
+// index.html), as do the style sheets it names. The page has its title above it already; `page-head` (frame.css) is
 // for controls beside the title: put them there with `find("#page-tools").append(…)`. From a page: goTo(null) leads back to
 // the library, query.setOpen(id) opens a LoRA's details beside it, offerUndo (undo.js) tells of a change.
 // The slot for running tasks is `#tasks` in the header (tasks.js fills it, app.js starts it).

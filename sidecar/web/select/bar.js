@@ -1,9 +1,10 @@
 // The bar at the foot of the cards while LoRAs are selected: how many, and what to do with all of them.
+import { request } from "../api.js";
 import { attempt, confirmed } from "../ask.js";
 import { collections } from "../collections.js";
 import { find, h } from "../dom.js";
 import { LABELS, LEVELS } from "../drawer/marks.js";
-import { deleteLoras, forgetLoras, moveLoras, tell } from "../fileactions.js";
+import { deleteLoras, forgetLoras, moveLoras } from "../fileactions.js";
 import { count, plural } from "../format.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
@@ -11,7 +12,7 @@ import { openMenu } from "../popup.js";
 import { query } from "../query.js";
 import { newCollection } from "../rail/collections.js";
 import { pickName } from "../rail/picks.js";
-import { tasks } from "../tasks.js";
+import { tasks, whenDone } from "../tasks.js";
 import { toast } from "../toast.js";
 import { changeSelected, markSelected, toggleSelected } from "./bulk.js";
 import { selection } from "./selection.js";
@@ -142,9 +143,17 @@ async function organise() {
 
 async function lookUp() {
   await withChosen(async (chosen) => {
-    const { request } = await import("../api.js");
-    const answer = await attempt(() => request("POST", "civitai/lookup", { body: { selection: chosen } }), { failed: "Not looked up" });
-    if (answer) await tell(answer, "looked up on Civitai");
+    const ask = async () => {
+      const { task } = await request("POST", "civitai/lookup", { body: { selection: chosen } });
+      toast("Looking up on Civitai; how far it is stands behind the clock.");
+      return whenDone(task);
+    };
+    const result = await attempt(ask, { failed: "Not looked up" });
+    if (!result) return;
+    const parts = [`${count(result.found)} found`, `${count(result.not_found)} not known to Civitai`];
+    if (result.known) parts.push(`${count(result.known)} asked for before`);
+    if (result.skipped) parts.push(`${count(result.skipped)} not hashed yet`);
+    toast(`${parts.join(", ")}.`);
   });
 }
 
