@@ -47,7 +47,7 @@ def copy_database(source: Path, target: Path, told: Callable[[float], None] = la
 def database_problems(path: Path) -> list[str]:
     """What is wrong with a database file that nobody uses: structure, then references between tables."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(_reader(path)) as connection:
             connection.execute("PRAGMA trusted_schema=OFF")
             found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({MAX_PROBLEMS})")]
             if found != ["ok"]:
@@ -61,13 +61,17 @@ def database_problems(path: Path) -> list[str]:
         return [f"The database cannot be read: {error}."]
 
 
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
 def applied_migrations(path: Path) -> list[str]:
     """Names of the schema changes that a database file has seen, in their order.
 
     Raises:
         sqlite3.Error: it is no database of ours.
     """
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(_reader(path)) as connection:
         rows = connection.execute(
             "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (migrations.name,)
         )
@@ -104,7 +108,7 @@ def count_rows(path: Path) -> dict[str, int]:
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(_reader(path)) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]

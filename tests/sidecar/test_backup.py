@@ -302,10 +302,11 @@ def test_the_last_automatic_backups_are_kept_and_all_of_the_users_own(database: 
     assert kept == {own.id, *automatic[2:]}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sidecar", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-m", "sidecar", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
 
 
 def test_commands_take_and_restore_a_backup_while_the_folder_is_in_use(
@@ -322,6 +323,14 @@ def test_commands_take_and_restore_a_backup_while_the_folder_is_in_use(
     assert again.returncode == 2 and "not empty" in again.stderr
     assert len(again.stderr.strip().splitlines()) == 1
     assert run("restore", str(tmp_path / "none.zip"), "--data", str(tmp_path / "x")).returncode == 2
+
+
+def test_a_data_folder_may_be_named_by_a_relative_path(database: Database, data: Path) -> None:
+    taken = run("backup", "--data", data.name, cwd=data.parent)
+    assert taken.returncode == 0, taken.stderr
+    restored = run("restore", taken.stdout.strip(), "--data", "an empty one?", cwd=data.parent)
+    assert restored.returncode == 0, restored.stderr
+    assert (data.parent / "an empty one?" / "lora-manager.db").exists()
 
 
 def test_a_process_killed_amid_a_backup_leaves_no_half_archive(database: Database, data: Path) -> None:
