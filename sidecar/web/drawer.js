@@ -38,6 +38,7 @@ export class LoraDrawer extends HTMLElement {
     /** @type {AbortController|null} */
     this.loading = null;
     this.shownMore = "";
+    this.shownPast = "";
     const saved = (/** @type {Detail} */ detail) => this.#take(detail);
     this.titlePart = titleField(saved);
     this.base = baseField(saved);
@@ -149,16 +150,20 @@ export class LoraDrawer extends HTMLElement {
       library.patch(id, detail);
       this.#take(detail);
       const past = await readHistory(id, controller.signal).catch((error) => (error instanceof ApiError ? null : Promise.reject(error)));
-      if (query.open === id) this.past.replaceChildren(...this.#history(past));
+      if (query.open === id) this.#showPast(past);
     } catch (error) {
       if (error instanceof ApiError) this.#failed(error, id);
       else if (!(error instanceof DOMException && error.name === "AbortError")) throw error; // another LoRA was opened meanwhile
     }
   }
 
-  #history(/** @type {any} */ past) {
-    const section = past && show.history(past, (/** @type {number} */ generation, /** @type {number} */ image) => void this.media.fromGeneration(generation, image));
-    return section ? [section] : [];
+  #showPast(/** @type {any} */ past) {
+    const stamp = JSON.stringify(past);
+    if (stamp === this.shownPast && this.past.hasChildNodes()) return; // what is unfolded there stays so
+    this.shownPast = stamp;
+    const preview = (/** @type {number} */ generation, /** @type {number} */ image) => void this.media.fromGeneration(generation, image);
+    const section = past && show.history(past, preview);
+    this.past.replaceChildren(...(section ? [section] : []));
   }
 
   #failed(/** @type {ApiError} */ error, /** @type {number} */ id) {

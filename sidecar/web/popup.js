@@ -32,7 +32,11 @@ export function popup(anchor, content, { label, role = "dialog", className = "" 
     asked = true;
     if (box.isConnected) box.hidePopover();
   };
-  const away = (/** @type {Event} */ event) => event.target instanceof Node && !box.contains(event.target) && close();
+  const { top } = anchor.getBoundingClientRect();
+  const away = (/** @type {Event} */ event) => {
+    if (event.target instanceof Node && box.contains(event.target)) return;
+    if (Math.abs(anchor.getBoundingClientRect().top - top) > 2) close(); // the scrolling that brought the control here ends late
+  };
   if (performance.now() - (closed.get(anchor) ?? -Infinity) < 100) return () => {}; // this very click has closed it
   (anchor.closest("dialog, [popover]") ?? document.body).append(box); // what lies outside an open dialog is inert
   box.addEventListener("beforetoggle", (event) => event.newState === "closed" && !asked && closed.set(anchor, performance.now()));
