@@ -11,6 +11,7 @@ import orjson
 from pydantic import SecretStr, ValidationError
 
 from sidecar.errors import BadRequest, StartError, Unavailable
+from sidecar.library.files.template import read_template
 from sidecar.settings import SETTINGS_FILE, Settings, read_settings_file
 
 CHANGEABLE = (
@@ -42,7 +43,8 @@ def change_settings(settings: Settings, changes: dict[str, Any]) -> None:
     """Take over `changes` for this run and the next ones; null takes a setting back to its default.
 
     Raises:
-        BadRequest: an unknown setting, or a value out of range; then nothing has changed.
+        BadRequest: an unknown setting, or a value out of range; then nothing has changed. BadTemplate: a template that
+            would leave the LoRA folder, or names a field that there is not.
         Unavailable: the file cannot be written.
     """
     unknown = set(changes) - set(CHANGEABLE)
@@ -52,6 +54,8 @@ def change_settings(settings: Settings, changes: dict[str, Any]) -> None:
         )
     defaults = {name: Settings.model_fields[name].get_default() for name in CHANGEABLE}
     wanted = {name: defaults[name] if value is None else value for name, value in changes.items()}
+    if "organise_template" in changes:
+        read_template(str(wanted["organise_template"]))
     with _lock:
         before = {name: getattr(settings, name) for name in wanted}
         try:

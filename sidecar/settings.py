@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     organise_template: str = Field(default="{base_model}/{type}/{name}", max_length=500)
     blur_from: int = Field(default=8, ge=0, le=32)
     civitai_url: str = Field(default="https://civitai.com", pattern=_URL)
-    civitai_archive_url: str | None = Field(default="https://civarchive.com", pattern=_URL)
+    civitai_archive_url: str = Field(default="https://civarchive.com", pattern=f"^$|{_URL}")
     civitai_key: SecretStr | None = None
 
     @field_validator("log_level")

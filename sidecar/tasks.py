@@ -115,6 +115,7 @@ class Tasks:
         return task
 
     def _run(self, task: Task, work: Callable[[Task], Any], future: Future[Any] | None = None) -> None:
+        task.tell()
         try:
             task.result = work(task)
             task.state = "done"

@@ -272,7 +272,7 @@
  * @property {string} organise_template
  * @property {number} blur_from NSFW level from which pictures are blurred; 0: never
  * @property {string} civitai_url
- * @property {string|null} civitai_archive_url
+ * @property {string} civitai_archive_url
  * @property {boolean} civitai_key_set
  *
  * @typedef {{n: number, type: string, data: any}} LiveMessage

@@ -43,7 +43,7 @@ def configured_hosts(settings: Settings) -> frozenset[str]:
     """The servers ("host:port") that the user configured: these may be in the user's own network."""
     hosts = set()
     for url in (settings.civitai_url, settings.civitai_archive_url):
-        parts = urlsplit(url or "")
+        parts = urlsplit(url)
         if parts.hostname:
             hosts.add(f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}")
     return frozenset(hosts)

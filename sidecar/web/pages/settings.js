@@ -33,7 +33,7 @@ export async function open(/** @type {HTMLElement} */ container) {
       group("Side files", writeBack()),
       group("Files", organise(), trashDays()),
       group("Pictures", blur()),
-      group("Civitai", address("civitai_url", "Address", "https://civitai.com", "Where models are looked up and downloaded from; a mirror works too."), address("civitai_archive_url", "Archive", "https://civitaiarchive.com", "Asked when Civitai does not know a file any more."), key()),
+      group("Civitai", address("civitai_url", "Address", "https://civitai.com", "Where models are looked up and downloaded from; a mirror works too."), address("civitai_archive_url", "Archive", "https://civarchive.com", "Asked when Civitai does not know a file any more. Leave it empty to ask nobody.", ""), key()),
     ),
   );
   for (const setting of settings) setting.show(values);
@@ -147,12 +147,19 @@ function blur() {
   };
 }
 
-/** @param {"civitai_url"|"civitai_archive_url"} name @param {string} label @param {string} standard @param {string} about @returns {Setting} */
-function address(name, label, standard, about) {
+/**
+ * @param {"civitai_url"|"civitai_archive_url"} name
+ * @param {string} label
+ * @param {string} standard
+ * @param {string} about
+ * @param {string|null} empty what an empty box means: null the standard
+ * @returns {Setting}
+ */
+function address(name, label, standard, about, empty = null) {
   const box = h("input", { type: "url", pattern: "https?://[^\\s?#]+", placeholder: standard, spellcheck: false, autocomplete: "off" });
   const { element, save, refuse } = frame(name, label, box, [about]);
   box.addEventListener("change", () => {
-    if (box.validity.valid) void save(box.value.trim() || null);
+    if (box.validity.valid) void save(box.value.trim() || empty);
     else refuse(`Give the full address, such as ${standard}.`);
   });
   return { element, show: (values) => put(box, values[name] ?? "") };

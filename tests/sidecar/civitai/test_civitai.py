@@ -210,7 +210,7 @@ def test_the_archive_is_asked_for_what_civitai_does_not_know(
         ["lost word"],
         ["rare"],
     )
-    state.settings.civitai_archive_url = None
+    state.settings.civitai_archive_url = ""
     civitai.seen.clear()
     look_up(api, state, missing=True, again=True)
     assert civitai.asked("/api/sha256/") == []
