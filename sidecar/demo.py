@@ -1,9 +1,10 @@
-"""A small library to look around in, for whoever starts the app without LoRAs of their own: real files, no real weights."""
+"""A small library to look around in, for whoever starts the app without LoRAs of their own: real files, made-up weights."""
 
 from __future__ import annotations
 
 import colorsys
 import json
+import math
 import random
 import struct
 from pathlib import Path
@@ -26,7 +27,23 @@ _DEMO = (
     ("chalk_sketch", "NoobAI", "Chalk Sketch", ["chalk sketch", "dark paper"], ["style", "monochrome"], 0.7),
     ("desert_ranger", "Pony", "Desert Ranger", ["desertranger", "dust cloak", "goggles"], ["character", "clothing"], 0.8),
 )  # fmt: skip
-_TENSOR = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+_UNET = (
+    "down_blocks_0",
+    "down_blocks_1",
+    "down_blocks_2",
+    "mid_block",
+    "up_blocks_1",
+    "up_blocks_2",
+    "up_blocks_3",
+)
+_MODULES = (
+    *(f"lora_te_text_model_encoder_layers_{layer}_mlp_fc1" for layer in range(0, 12, 3)),
+    *(
+        f"lora_unet_{block}_attentions_{number}_transformer_blocks_0_attn1_to_q"
+        for block in _UNET
+        for number in range({"d": 2, "m": 1, "u": 3}[block[0]])
+    ),
+)
 
 
 def make_demo_library(folder: Path) -> Path:
@@ -50,7 +67,7 @@ def make_demo_library(folder: Path) -> Path:
             "modelspec.title": title,
             "modelspec.trigger_phrase": ", ".join(words),
             "modelspec.tags": ", ".join(tags),
-            "modelspec.description": f"{title}: a file without real weights, to look around with.",
+            "modelspec.description": f"{title}: a file with made-up weights, to look around with.",
         }
         path.with_suffix(".safetensors").write_bytes(_safetensors(metadata, rng))
         notes = {"activation text": ", ".join(words), "preferred weight": weight or 0, "notes": ""}
@@ -68,13 +85,22 @@ def make_demo_library(folder: Path) -> Path:
 
 
 def _safetensors(metadata: dict[str, str], rng: random.Random) -> bytes:
+    """Small pairs of rank 4 over the blocks of an SD UNet and its text encoder, stronger towards one of them."""
     header: dict[str, object] = {"__metadata__": metadata}
-    for position, (part, shape) in enumerate((("lora_down", [4, 16]), ("lora_up", [16, 4]))):
-        offsets = [position * 128, position * 128 + 128]
-        header[f"{_TENSOR}.{part}.weight"] = {"dtype": "F16", "shape": shape, "data_offsets": offsets}
+    body = bytearray()
+    middle = rng.uniform(2, 12)
+    for number, module in enumerate(_MODULES):
+        spread = 0.02 + 0.2 * math.exp(-((number - middle) ** 2) / 8)
+        for part, shape, deviation in (("lora_down", [4, 16], 0.5), ("lora_up", [16, 4], spread)):
+            values = [rng.gauss(0, deviation) for _ in range(64)]
+            offsets = [len(body), len(body) + 128]
+            header[f"{module}.{part}.weight"] = {"dtype": "F16", "shape": shape, "data_offsets": offsets}
+            body += struct.pack("<64e", *values)
+        header[f"{module}.alpha"] = {"dtype": "F16", "shape": [], "data_offsets": [len(body), len(body) + 2]}
+        body += struct.pack("<e", 4.0)
     blob = json.dumps(header, separators=(",", ":")).encode()
     blob += b" " * (-len(blob) % 8)
-    return struct.pack("<Q", len(blob)) + blob + rng.randbytes(256)
+    return struct.pack("<Q", len(blob)) + blob + bytes(body)
 
 
 def _picture(rng: random.Random, width: int = 320, height: int = 448) -> Image.Image:

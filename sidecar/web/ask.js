@@ -19,7 +19,12 @@ export function openDialog(title, content, { wide = false } = {}) {
   const dialog = h("dialog", { class: wide ? "asks wide" : "asks", "aria-label": title }, h("header", null, h("h2", null, title), close), body);
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the page's shortcuts rest
-  dialog.addEventListener("close", () => dialog.remove());
+  const over = new AbortController();
+  dialog.addEventListener("close", () => {
+    over.abort();
+    dialog.remove();
+  });
+  window.addEventListener("popstate", () => dialog.close(), { signal: over.signal }); // it belongs to the page it was opened on
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
