@@ -353,7 +353,7 @@ CREATE TABLE written_back (
 ) WITHOUT ROWID;
 UPDATE loras SET write_due = 1 WHERE identity_id IS NOT NULL;
 CREATE TRIGGER loras_write_due AFTER UPDATE OF identity_id ON loras
-WHEN new.identity_id IS NOT NULL AND new.identity_id IS NOT old.identity_id
+WHEN new.identity_id IS NOT NULL AND new.identity_id IS NOT old.identity_id AND NOT new.write_due
 BEGIN UPDATE loras SET write_due = 1 WHERE id = new.id; END
 """
 

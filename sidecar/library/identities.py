@@ -65,12 +65,13 @@ def _make_identities(connection: sqlite3.Connection, files: list[sqlite3.Row]) -
             for content, one in numbers.items()
         ),
     )
-    connection.executemany(
-        "UPDATE loras SET identity_id = ? WHERE body_hash = ?",
-        ((one, content) for content, one in numbers.items() if isinstance(content, str)),
+    connection.execute(
+        """UPDATE loras SET identity_id = i.id, write_due = 1 FROM identities i
+           WHERE i.id > ? AND i.body_hash IS NOT NULL AND loras.body_hash = i.body_hash""",
+        (number,),
     )
     connection.executemany(
-        "UPDATE loras SET identity_id = ? WHERE id = ?",
+        "UPDATE loras SET identity_id = ?, write_due = 1 WHERE id = ?",
         ((one, content) for content, one in numbers.items() if isinstance(content, int)),
     )
 
