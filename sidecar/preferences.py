@@ -19,6 +19,8 @@ CHANGEABLE = (
     "trash_days",
     "organise_template",
     "blur_from",
+    "before_generating",
+    "weight_cap",
     "civitai_url",
     "civitai_archive_url",
     "civitai_key",

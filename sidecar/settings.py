@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     trash_days: int = Field(default=30, ge=0, le=3650)
     organise_template: str = Field(default="{base_model}/{type}/{name}", max_length=500)
     blur_from: int = Field(default=8, ge=0, le=32)
+    before_generating: Literal["tell", "fix", "stop"] = "fix"
+    weight_cap: float = Field(default=0, ge=0, le=1000)
     civitai_url: str = Field(default="https://civitai.com", pattern=_URL)
     civitai_archive_url: str = Field(default="https://civarchive.com", pattern=f"^$|{_URL}")
     civitai_key: SecretStr | None = None

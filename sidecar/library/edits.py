@@ -17,7 +17,7 @@ from sidecar.library.store import INDEX_BATCH, index_rest, index_search, tag_rul
 
 PLAIN = ("rating", "title", "notes", "weight", "base_model", "label", "nsfw", "negative_prompt")
 MARKS = ("favorite", "hidden")
-LISTS = ("trigger_words", "tags_added", "tags_removed")
+LISTS = ("trigger_words", "tags_added", "tags_removed", "word_groups")
 STEP = 500
 
 
@@ -47,7 +47,7 @@ def edit_loras(
 ) -> Edited:
     """Apply `changes` to the contents of these LoRAs, in one transaction; None takes a field back to what the files say.
 
-    Known keys: the names in `PLAIN` and `MARKS`, trigger_words, tags (the whole list), add_tags, remove_tags. `progress`
+    Known keys: the names in `PLAIN` and `MARKS`, trigger_words, word_groups, tags (the whole list), add_tags, remove_tags. `progress`
     is told how many LoRAs were worked off; it may raise to give everything up.
 
     Raises:
@@ -152,6 +152,8 @@ def _changed_fields(
     for identity, before in read_fields(connection, identities).items():
         after = {name: changes[name] for name in PLAIN if name in changes}
         after |= {name: bool(changes[name]) for name in MARKS if name in changes}
+        if "word_groups" in changes:
+            after["word_groups"] = changes["word_groups"]
         if "trigger_words" in changes:
             words = changes["trigger_words"]
             after["trigger_words"] = None if words is None else _distinct(words)

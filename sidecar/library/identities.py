@@ -12,7 +12,7 @@ from sidecar.library.store import apply_facts
 
 _FACTS = (
     "rating", "title", "notes", "weight", "trigger_words", "negative_prompt", "base_model", "label", "nsfw",
-    "tags_added", "tags_removed", "last_used",
+    "tags_added", "tags_removed", "last_used", "word_groups",
 )  # fmt: skip
 _MARKS = ("favorite", "hidden")
 
@@ -124,7 +124,7 @@ def _merge(connection: sqlite3.Connection, pending: int | None, known: int) -> N
             FROM identities p WHERE p.id = ? AND identities.id = ?""",
         (pending, known),
     )
-    for table in ("loras", "generation_loras"):
+    for table in ("loras", "generation_loras", "set_loras"):
         connection.execute(f"UPDATE {table} SET identity_id = ? WHERE identity_id = ?", (known, pending))
     connection.execute(
         "UPDATE OR IGNORE collection_items SET identity_id = ? WHERE identity_id = ?", (known, pending)

@@ -55,7 +55,7 @@ def _take_back_fields(connection: sqlite3.Connection, changes: list[tuple[str, s
             skipped += 1
         elif now[field] == after:
             restored.setdefault(identity, []).append((field, now[field], before))
-        elif field in LISTS and field != "trigger_words":
+        elif field in LISTS and field not in ("trigger_words", "word_groups"):
             restored.setdefault(identity, []).append(
                 (field, now[field], _taken_back(now[field], before, after))
             )

@@ -1,11 +1,4 @@
-"""Every change of the database's schema, in order. A landed migration is never edited; a new one is added below it."""
-
-from __future__ import annotations
-
-import sqlite_utils
-from sqlite_utils import Migrations
-
-migrations = Migrations("lora-manager")
+"""The SQL of each migration, with what its tables are for. What has landed is never edited."""
 
 # What each table is for:
 #   roots       LoRA folders, active or once known
@@ -357,52 +350,47 @@ WHEN new.identity_id IS NOT NULL AND new.identity_id IS NOT old.identity_id AND 
 BEGIN UPDATE loras SET write_due = 1 WHERE id = new.id; END
 """
 
-
-def _run(db: sqlite_utils.Database, script: str) -> None:
-    """Its statements one by one: executescript would end the migration's own transaction."""
-    for statement in script.split(";\n"):
-        db.conn.execute(statement)
-
-
-@migrations()
-def m001_first_tables(db: sqlite_utils.Database) -> None:
-    """Roots, identities, files, tags, search and generations."""
-    _run(db, FIRST)
-
-
-@migrations()
-def m002_organise(db: sqlite_utils.Database) -> None:
-    """What the user makes of the library: labels, levels, tag rules, collections and undo."""
-    _run(db, ORGANISE)
-
-
-@migrations()
-def m003_files(db: sqlite_utils.Database) -> None:
-    """The journal of file operations, and the trash."""
-    _run(db, FILES)
-
-
-@migrations()
-def m004_civitai(db: sqlite_utils.Database) -> None:
-    """What Civitai has said, by content; what is not to be offered; downloads."""
-    _run(db, CIVITAI)
-
-
-@migrations()
-def m005_weights(db: sqlite_utils.Database) -> None:
-    """What is known of the weights: inspections, fingerprints, pairs that are the same."""
-    _run(db, WEIGHTS)
-
-
-@migrations()
-def m006_write_back(db: sqlite_utils.Database) -> None:
-    """What writing back has replaced in side files; what was said before is due."""
-    _run(db, WRITE_BACK)
-
-
-@migrations()
-def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
-    """Search finds authors and what training was fed, too."""
-    db.conn.execute("DROP TABLE search_terms")
-    db.conn.execute("DROP TABLE search")
-    _run(db, SEARCH)
+# What prompts are made of, besides files:
+#   identities.word_groups  how the user wants a LoRA's words to be used, as JSON; NULL: as its trigger words say
+#   sets             named lists of LoRAs with text; `deleted` is when, until then (NULL) its name is its own
+#   set_versions     what a set held; sets.version is the one that counts
+#   set_loras        the LoRAs of a version, by content; `name` is what the file was called when the set was saved
+#   set_pictures     a picture of the user's own, small
+SETS = """
+ALTER TABLE identities ADD COLUMN word_groups TEXT;
+CREATE TABLE sets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL COLLATE NOCASE,
+    version INTEGER NOT NULL,
+    created REAL NOT NULL,
+    modified REAL NOT NULL,
+    deleted REAL
+);
+CREATE UNIQUE INDEX sets_name ON sets(name COLLATE NOCASE) WHERE deleted IS NULL;
+CREATE TABLE set_versions (
+    set_id INTEGER NOT NULL REFERENCES sets(id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    created REAL NOT NULL,
+    name TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    negative_prompt TEXT NOT NULL,
+    notes TEXT NOT NULL,
+    base_model TEXT,
+    PRIMARY KEY (set_id, version)
+) WITHOUT ROWID;
+CREATE TABLE set_loras (
+    set_id INTEGER NOT NULL REFERENCES sets(id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    identity_id INTEGER REFERENCES identities(id),
+    name TEXT NOT NULL,
+    said TEXT NOT NULL,
+    PRIMARY KEY (set_id, version, position)
+) WITHOUT ROWID;
+CREATE INDEX set_loras_identity ON set_loras(identity_id) WHERE identity_id IS NOT NULL;
+CREATE TABLE set_pictures (
+    set_id INTEGER PRIMARY KEY REFERENCES sets(id) ON DELETE CASCADE,
+    stamp REAL NOT NULL,
+    picture BLOB NOT NULL
+);
+"""
