@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -58,6 +58,19 @@ class Columns:
             most = np.argsort(-tags, kind="stable")[:most_tags]
             counts["tag"] = [(tag, int(tags[tag])) for tag in most.tolist() if tags[tag]]
             return counts
+
+    def rank(self, category: str, ids: Ids, rank: Callable[[Any], int]) -> npt.NDArray[np.int32]:
+        """For each of `ids` the number that `rank` gives to its value in a category; -1 for LoRAs that are gone."""
+        with self._lock:
+            self._refresh()
+            array = self._arrays[category]
+            ranks = np.array(
+                [*map(rank, self._codes[category]), _GONE], np.int32
+            )  # the last is that of code -1
+            found = np.full(len(ids), _GONE, np.int32)
+            known = ids < len(array)
+            found[known] = ranks[array[ids[known]]]
+            return found
 
     def _refresh(self) -> None:
         revision = self._database.revision

@@ -14,7 +14,7 @@ from sidecar.library.find.values import NSFW_LEVELS
 from sidecar.library.organise.tags import list_tags
 
 MAX_ITEMS = 12
-_HINTS = {
+HINTS = {
     "tag": "a tag, or any below it", "base": "base model", "name": "file name", "title": "title",
     "trigger": "trigger words", "note": "your notes", "text": "description", "training": "what training was fed",
     "author": "author", "folder": "folder", "collection": "collection", "label": "colour label",
@@ -60,7 +60,7 @@ def complete(database: Database, typed: str, at: int) -> dict[str, Any]:
     else:
         beginning = written.strip('"').lower()
         fields = [
-            _item(f"{one}:", Suggestion(f"{one}:", None, _HINTS[one]), "field")
+            _item(f"{one}:", Suggestion(f"{one}:", None, HINTS[one]), "field")
             for one in FIELDS
             if beginning and one.startswith(beginning)
         ]
