@@ -20,6 +20,7 @@ def start() -> type:
     from .listener import Listener
     from .records import Recorder
     from .supervisor import Supervisor
+    from .telling import Teller
 
     supervisor = Supervisor(settings.current, host.own_url)
     client = Client(supervisor.endpoint, supervisor.poke)
@@ -27,7 +28,9 @@ def start() -> type:
     generations = Generations(client, recorder, settings.current)
     served: list[Any] = []
     listener = Listener(supervisor.endpoint, lambda: host.refresh_loras(served[-1] if served else None))
-    supervisor.on_up += [client.resume, recorder.nudge, listener.nudge]
+    teller = Teller(client)
+    supervisor.on_new.append(teller.forget)
+    supervisor.on_up += [client.resume, recorder.nudge, listener.nudge, teller.nudge]
 
     def app_started(_demo: Any, app: Any) -> None:
         served.append(app)
@@ -37,6 +40,7 @@ def start() -> type:
     def unloaded() -> None:
         listener.stop()
         recorder.stop()
+        teller.stop()
         supervisor.release()
 
     callbacks = host.script_callbacks()
@@ -45,6 +49,8 @@ def start() -> type:
     callbacks.on_ui_tabs(tab.make)
     callbacks.on_app_started(app_started)
     callbacks.on_script_unloaded(unloaded)
+    if hasattr(callbacks, "on_model_loaded"):
+        callbacks.on_model_loaded(lambda _model: teller.nudge())
     hooks.register(generations)
     atexit.register(supervisor.shut_down)
     atexit.register(listener.stop)

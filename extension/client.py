@@ -27,7 +27,14 @@ class Unavailable(Exception):
 
 
 class Refused(Exception):
-    """The sidecar answered with an error of its own; asking the same again is no use."""
+    """The sidecar answered with an error of its own; asking the same again is no use.
+
+    status: of the HTTP answer; 200 when its content is what is wrong.
+    """
+
+    def __init__(self, message: str, status: int = 200) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def open_client(endpoint: Endpoint) -> httpx.Client:
@@ -73,6 +80,10 @@ class Client:
         self._paused_until = 0.0
 
     def post(self, path: str, content: dict[str, Any], seconds: float) -> Any:
+        """Send `content` and return the answer. Raises: as `send`."""
+        return self.send("POST", path, content, seconds)
+
+    def send(self, method: str, path: str, content: dict[str, Any], seconds: float) -> Any:
         """Send `content` and return the answer.
 
         Raises:
@@ -85,7 +96,7 @@ class Client:
         connect = min(CONNECT_SECONDS, seconds / 2)
         limits = httpx.Timeout(seconds - connect, connect=connect)
         try:
-            response = client.post(path, json=content, timeout=limits)
+            response = client.request(method, path, json=content, timeout=limits)
         except httpx.TimeoutException as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             self._on_trouble()
@@ -94,7 +105,8 @@ class Client:
             self._on_trouble()
             raise Unavailable(f"the sidecar cannot be reached ({error})") from error
         if response.status_code // 100 != 2:
-            raise Refused(f"the sidecar answered {response.status_code}: {_message(response)}")
+            reason = f"the sidecar answered {response.status_code}: {_message(response)}"
+            raise Refused(reason, response.status_code)
         try:
             return response.json()
         except ValueError as error:

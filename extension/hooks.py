@@ -40,6 +40,9 @@ def make_script(generations: Generations, settings: Callable[[], Settings]) -> t
         else:
             generations.before(p, choice)
 
+    def before_process_batch(_self: Any, p: Any, *_arguments: Any, **batch: Any) -> None:
+        generations.batch(p, batch.get("prompts"))
+
     def postprocess(_self: Any, p: Any, _processed: Any, *_arguments: Any) -> None:
         if not by_callback:
             generations.after(p)
@@ -49,6 +52,7 @@ def make_script(generations: Generations, settings: Callable[[], Settings]) -> t
         "show": lambda _self, _is_img2img: always_visible,
         "ui": ui,
         "before_process": before_process,
+        "before_process_batch": before_process_batch,
         "postprocess": postprocess,
     }
     return type("LoraManagerScript", (base,), members)

@@ -1,4 +1,5 @@
-"""Everything that differs between hosts, by feature. No other file of the extension imports host modules.
+"""What differs between hosts, by feature: modules, options, folders, logins. One generation is host_job's, what a host
+tells of itself host_facts'. No other file of the extension imports host modules.
 
 Host modules are looked up when needed and never at import: at that time some are half-made. All of them are untyped.
 """
@@ -11,9 +12,9 @@ import importlib.util
 import inspect
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 
@@ -28,7 +29,8 @@ def module(name: str) -> Any:
         return None
 
 
-def _attribute(module_name: str, *path: str) -> Any:
+def attribute(module_name: str, *path: str) -> Any:
+    """Something in a host module, None when any part of the way to it is missing."""
     value = module(module_name)
     for name in path:
         value = getattr(value, name, None)
@@ -38,7 +40,7 @@ def _attribute(module_name: str, *path: str) -> Any:
 @lru_cache(maxsize=1)
 def kind() -> str:
     """Which host this is, for labels and for the grammar of `<lora:…>`: sdnext, forge, reforge or a1111."""
-    if _attribute("modules.cmd_args", "parser", "description") == "SD.Next":
+    if attribute("modules.cmd_args", "parser", "description") == "SD.Next":
         return "sdnext"
     if importlib.util.find_spec("modules_forge") is not None:
         return "forge" if importlib.util.find_spec("backend") is not None else "reforge"
@@ -62,22 +64,31 @@ def script_base() -> tuple[type, Any]:
 
 def command_line(name: str) -> Any:
     """A command-line option of the host, None when it has no such option."""
-    return _attribute("modules.shared", "cmd_opts", name)
+    return attribute("modules.shared", "cmd_opts", name)
 
 
 def option(key: str, default: Any = None) -> Any:
     """A value of the host's settings page, also before the page has been built."""
-    data = _attribute("modules.shared", "opts", "data") or {}
+    data = attribute("modules.shared", "opts", "data") or {}
     if key in data:
         return data[key]
-    secrets = _attribute("modules.shared", "opts", "secrets")  # SDNext keeps names like *_token apart
-    return secrets[key] if isinstance(secrets, dict) and key in secrets else default
+    secrets = attribute("modules.shared", "opts", "secrets")  # SDNext keeps names like *_token apart
+    if isinstance(secrets, dict) and key in secrets:
+        return secrets[key]
+    labels = attribute(
+        "modules.shared", "opts", "data_labels"
+    )  # SDNext keeps in `data` only what was changed
+    return getattr(labels[key], "default", default) if isinstance(labels, dict) and key in labels else default
 
 
-def add_option(key: str, default: Any, label: str, section: tuple[str, str], info: str = "") -> None:
-    """Put a setting on the host's settings page; its type follows from the default."""
-    shared = module("modules.shared")
-    entry = shared.OptionInfo(default, label, section=section)
+def add_option(
+    key: str, default: Any, label: str, section: tuple[str, str], info: str = "", choices: Sequence[str] = ()
+) -> None:
+    """Put a setting on the host's settings page: one of `choices`, or of the default's type."""
+    shared, radio, more = module("modules.shared"), attribute("gradio", "Radio"), {}
+    if choices and radio is not None:
+        more = {"component": radio, "component_args": {"choices": list(choices)}}
+    entry = shared.OptionInfo(default, label, section=section, **more)
     if info and hasattr(entry, "info"):
         entry.info(info)
     shared.opts.add_option(key, entry)
@@ -87,8 +98,8 @@ def lora_folders() -> list[str]:
     """Where this host reads LoRA files from, absolute, existing or not."""
     named = [command_line("lora_dir") or option("lora_dir"), command_line("lyco_dir_backcompat")]
     if not any(named):
-        named = [os.path.join(_attribute("modules.paths", "models_path") or "models", "Lora")]
-    root = _attribute("modules.paths", "script_path") or os.getcwd()
+        named = [os.path.join(attribute("modules.paths", "models_path") or "models", "Lora")]
+    root = attribute("modules.paths", "script_path") or os.getcwd()
     absolute = [os.path.abspath(os.path.join(root, str(folder))) for folder in named if folder]
     # the LyCORIS folder is a leftover that most do not have
     return [folder for i, folder in enumerate(dict.fromkeys(absolute)) if i == 0 or os.path.isdir(folder)]
@@ -102,7 +113,7 @@ def refresh_loras(app: Any) -> None:
     """
     # The A1111 line's Lora extension has loaded its module under this plain name; SDNext has its own place.
     networks: Any = module("modules.lora.lora_load") if kind() == "sdnext" else sys.modules.get("networks")
-    lock = _attribute("modules.call_queue", "queue_lock")
+    lock = attribute("modules.call_queue", "queue_lock")
     with lock if hasattr(lock, "__enter__") else nullcontext():
         if hasattr(networks, "list_available_networks"):
             networks.list_available_networks()
@@ -145,7 +156,7 @@ def be_lenient(path: str, hot: str) -> None:
 def basic_credentials(app: Any) -> dict[str, str]:
     """User names and passwords that this host takes as HTTP Basic; empty when it has no login."""
     users: dict[str, str] = {}
-    api = _attribute("modules.shared", "api", "credentials")  # SDNext --auth, --auth-file
+    api = attribute("modules.shared", "api", "credentials")  # SDNext --auth, --auth-file
     for known in (api, getattr(app, "auth", None)):  # gradio's own pairs are kept on its app
         if isinstance(known, dict):
             users.update((str(user), str(password)) for user, password in known.items())
@@ -179,84 +190,3 @@ def own_names() -> list[str]:
     if command_line("share"):
         names.append(".gradio.live")
     return [name for name in names if name and name != "*"]
-
-
-# One generation
-
-
-def checkpoint(p: Any) -> str | None:
-    """The checkpoint's name as the host shows it, without its hash."""
-    title = getattr(p, "sd_model_name", None) or option("sd_model_checkpoint")
-    return str(title).split(" [")[0] if title else None
-
-
-def interrupted() -> bool:
-    state = _attribute("modules.shared", "state")
-    return bool(getattr(state, "interrupted", False) or getattr(state, "skipped", False))
-
-
-def generation_kind(p: Any) -> str:
-    name = type(p).__name__
-    return "img2img" if "Img2Img" in name else "control" if "Control" in name else "txt2img"
-
-
-def parameters(p: Any) -> dict[str, Any]:
-    """What the host generated with, in the words of the sidecar's `generations`."""
-    seeds = getattr(p, "all_seeds", None) or getattr(p, "seed", None)
-    seed = seeds[0] if isinstance(seeds, (list, tuple)) and seeds else seeds
-    return {
-        "host": kind(),
-        "kind": generation_kind(p),
-        "checkpoint": checkpoint(p),
-        "sampler": getattr(p, "sampler_name", None),
-        "steps": _number(getattr(p, "steps", None), int),
-        "cfg": _number(getattr(p, "cfg_scale", None), float),
-        "seed": _number(seed, int),
-        "width": _number(getattr(p, "width", None), int),
-        "height": _number(getattr(p, "height", None), int),
-    }
-
-
-def _number(value: Any, to: type[int] | type[float]) -> int | float | None:
-    """The value as a number; None for what is none, and for SDNext's -1, which means the model's own default."""
-    try:
-        number = None if value is None else to(value)
-    except (TypeError, ValueError):
-        return None
-    return number if number != -1 else None
-
-
-def final_prompts(p: Any) -> list[str]:
-    """The prompts as the host took them: styles applied, `<lora:…>` still in them."""
-    prompts = getattr(p, "all_prompts", None) or getattr(p, "prompt", "")
-    return [str(prompt) for prompt in prompts] if isinstance(prompts, (list, tuple)) else [str(prompts)]
-
-
-def default_weight() -> float:
-    """What the host takes for a tag without a weight."""
-    return float(option("extra_networks_default_multiplier", 1.0) or 1.0) if kind() == "sdnext" else 1.0
-
-
-def loaded_loras() -> dict[str, tuple[str, float]] | None:
-    """The LoRAs in effect now, by every name a prompt can give them: file stem and weight. None where not told.
-
-    After a generation on SDNext this is what was really used: unknown names are not in it.
-    """
-    networks = _attribute("modules.lora.lora_common", "loaded_networks") if kind() == "sdnext" else None
-    if not isinstance(networks, list):
-        return None
-    found = {}
-    for network in networks:
-        weight = getattr(network, "unet_multiplier", 1.0)
-        weight = weight[0] if isinstance(weight, (list, tuple)) and weight else weight
-        name = str(network.name)
-        stem = Path(str(getattr(getattr(network, "network_on_disk", None), "filename", None) or name)).stem
-        for each in (name, stem, str(getattr(network, "mentioned_name", None) or name)):
-            found[each] = (stem, float(_number(weight, float) or 0.0))
-    return found
-
-
-def grid_folder(p: Any) -> str | None:
-    """Where this generation's grids go, when that is not where its images go."""
-    grids, samples = getattr(p, "outpath_grids", None), getattr(p, "outpath_samples", None)
-    return os.path.abspath(grids) if grids and grids != samples else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from . import host
 
 SECTION = ("lora_manager", "LoRA Manager")
+COMPLETION = ("on", "tags only", "off")  # read by javascript/lora_manager_complete.js
 
 # key, default, label, hint
 OPTIONS: tuple[tuple[str, str | bool, str, str], ...] = (
@@ -38,6 +39,12 @@ OPTIONS: tuple[tuple[str, str | bool, str, str], ...] = (
         True,
         "Add missing trigger words to the prompt",
         "what the accordion in the prompt starts with; after a change, reload the UI",
+    ),
+    (
+        "lora_manager_completion",
+        COMPLETION[0],
+        "Completion in the prompt boxes",
+        "LoRAs, sets and trigger words as you type; tags only: nothing outside of <lora: and <set:",
     ),
     ("lora_manager_record", True, "Record generations", "which LoRAs and settings made which image"),
     (
@@ -71,7 +78,8 @@ class Settings:
 
 def register() -> None:
     for key, default, label, info in OPTIONS:
-        host.add_option(key, default, label, SECTION, info)
+        choices = COMPLETION if key == "lora_manager_completion" else ()
+        host.add_option(key, default, label, SECTION, info, choices)
 
 
 def current() -> Settings:

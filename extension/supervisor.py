@@ -53,7 +53,8 @@ class Supervisor:
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._embeddings_tried = False
-        self.on_up: list[Callable[[], None]] = []
+        self.on_up: list[Callable[[], None]] = []  # at every look that finds it well
+        self.on_new: list[Callable[[], None]] = []  # at the first such look, before the others
 
     @property
     def status(self) -> Status:
@@ -228,7 +229,7 @@ class Supervisor:
         if first and sidecar is None and not settings.address:
             _add_folders(endpoint, settings)
         self._say("up", "Running.", endpoint)
-        for tell in self.on_up:
+        for tell in [*(self.on_new if first else []), *self.on_up]:
             tell()
         if first:
             log.info("ready (%s)", endpoint.url)

@@ -58,8 +58,18 @@ class FakeHost:
 
 
 class OptionInfo:
-    def __init__(self, default: Any, label: str, section: tuple[str, str]) -> None:
+    """The hosts' own: the arguments that all of them take."""
+
+    def __init__(
+        self,
+        default: Any = None,
+        label: str = "",
+        component: Any = None,
+        component_args: Any = None,
+        section: tuple[str, str] | None = None,
+    ) -> None:
         self.default, self.label, self.section, self.hint = default, label, section, ""
+        self.component, self.component_args = component, component_args
 
     def info(self, text: str) -> OptionInfo:
         self.hint = text

@@ -10,17 +10,36 @@ from typing import Any
 
 import pytest
 
-from extension import host, settings
+from extension import host, host_job, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_page_gets_every_setting_with_its_type(fake_host: Any) -> None:
+    radio = object()
+    fake_host.module("gradio", Radio=radio)
     settings.register()
     added = fake_host.opts.added
     assert set(added) == {key for key, *_ in settings.OPTIONS}
     assert all(each.section == ("lora_manager", "LoRA Manager") and each.label for each in added.values())
     assert isinstance(added["lora_manager_record"].default, bool)
+    completion = added["lora_manager_completion"]
+    assert (completion.component, completion.default) == (radio, "on")
+    assert completion.component_args == {"choices": ["on", "tags only", "off"]}
+
+
+def test_a_host_without_radio_buttons_gets_a_text_field(fake_host: Any) -> None:
+    fake_host.module("gradio")
+    settings.register()
+    assert fake_host.opts.added["lora_manager_completion"].component is None
+
+
+def test_an_option_that_was_never_changed_has_its_default(fake_host: Any) -> None:
+    """SDNext keeps in `data` only what differs."""
+    fake_host.opts.data_labels = {"lora_fuse_native": types.SimpleNamespace(default=True)}
+    assert host.option("lora_fuse_native") is True and host.option("other", 5) == 5
+    fake_host.opts.data["lora_fuse_native"] = False
+    assert host.option("lora_fuse_native") is False
 
 
 def test_the_defaults_are_the_hosts_folders_and_the_users_own_data(fake_host: Any, tmp_path: Path) -> None:
@@ -84,7 +103,7 @@ def test_hosts_are_told_apart(fake_host: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def test_sdnexts_default_cfg_is_no_value(fake_host: Any) -> None:
     p = types.SimpleNamespace(cfg_scale=-1, seed=-1, steps="20", width=None, all_seeds=None)
-    found = host.parameters(p)
+    found = host_job.parameters(p)
     assert (found["cfg"], found["seed"], found["steps"], found["width"]) == (None, None, 20, None)
 
 
