@@ -26,7 +26,9 @@ from sidecar.library.organise.routes import router as organise_router
 from sidecar.library.pictures.routes import router as pictures_router
 from sidecar.library.routes import router as library_router
 from sidecar.library.weights.routes import router as weights_router
+from sidecar.prompts.complete_routes import router as complete_router
 from sidecar.prompts.routes import router as prompts_router
+from sidecar.prompts.sets.routes import router as sets_router
 from sidecar.responses import error_response
 from sidecar.routes import router as sidecar_router
 from sidecar.security import Door
@@ -51,6 +53,8 @@ ROUTERS = (
     pictures_router,
     library_router,
     prompts_router,
+    sets_router,
+    complete_router,
     generation_router,
     backup_router,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.requests import HTTPConnection
@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from sidecar.database import Database
 from sidecar.events import Events
 from sidecar.library.service import Library
+from sidecar.prompts.facts import Hosts
 from sidecar.settings import Settings
 from sidecar.tasks import Tasks
 
@@ -24,6 +25,7 @@ class State:
     events: Events
     library: Library
     tasks: Tasks
+    hosts: Hosts = field(default_factory=Hosts)
 
 
 def get_state(connection: HTTPConnection) -> State:

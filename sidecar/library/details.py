@@ -16,6 +16,7 @@ from sidecar.library.queries import ITEM_COLUMNS, ITEM_TABLES, to_item
 from sidecar.library.side_files import side_files_of
 from sidecar.library.sources import FileJob, read_sources
 from sidecar.library.values import USER, USER_COLUMNS, all_values, clean_html, pictures_in, user_values
+from sidecar.library.word_groups import Group, groups_of
 from sidecar.library.write_back import OFF, describe_state
 
 
@@ -39,6 +40,7 @@ def get_detail(database: Database, lora_id: int, write_back: str = OFF) -> dict[
         "pictures": pictures_in(row["description"] or ""),
         "notes": row["notes"] or "",
         "negative_prompt": row["negative_prompt"] or "",
+        "word_groups": [group.to_json() for group in _word_groups(row)],
         "author": facts.get("author"),
         "url": facts.get("url"),
         "version": facts.get("version"),
@@ -96,6 +98,12 @@ def _row(reader: sqlite3.Connection, lora_id: int) -> sqlite3.Row:
     if row is None:
         raise NotFound(f"There is no LoRA with the id {lora_id}.")
     return row
+
+
+def _word_groups(row: sqlite3.Row) -> list[Group]:
+    """How its words are used: as the user arranged them, else as the trigger words say."""
+    said = orjson.loads(row["user_word_groups"]) if row["user_word_groups"] else None
+    return groups_of(orjson.loads(row["trigger_words"]), row["negative_prompt"] or "", said)
 
 
 def _collections(reader: sqlite3.Connection, lora_id: int) -> list[dict[str, Any]]:

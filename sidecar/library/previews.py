@@ -167,24 +167,31 @@ def _embedded(metadata: dict[str, str]) -> bytes:
 
 def _make(content: bytes, kept: Path) -> bool:
     """Write the thumbnail; returns whether the picture is animated."""
-    with _MAKING:
-        return _make_now(content, kept)
-
-
-def _make_now(content: bytes, kept: Path) -> bool:
+    small, animated = shrink(content)
     kept.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=kept.parent, suffix=".part")
+    with os.fdopen(handle, "wb") as file:
+        file.write(small)
+    os.replace(temporary, kept)
+    return animated
+
+
+def shrink(content: bytes) -> tuple[bytes, bool]:
+    """A picture as a still WebP of at most 512×512 pixels, and whether it is animated itself.
+
+    Raises:
+        PreviewBroken: it is none that can be opened.
+    """
+    small = io.BytesIO()
     try:
-        with Image.open(io.BytesIO(content)) as image, os.fdopen(handle, "wb") as file:
+        with _MAKING, Image.open(io.BytesIO(content)) as image:
             animated = is_animated(image)
             image.draft("RGB", (MAX_SIDE, MAX_SIDE))
             picture = ImageOps.exif_transpose(image)
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
             picture.convert(
                 "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
-            ).save(file, "WEBP", quality=82, method=2)
-        os.replace(temporary, kept)
+            ).save(small, "WEBP", quality=82, method=2)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        Path(temporary).unlink(missing_ok=True)
         raise PreviewBroken(f"The preview is no picture that can be opened: {error}.") from error
-    return animated
+    return small.getvalue(), animated

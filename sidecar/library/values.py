@@ -21,7 +21,7 @@ MAX_SOURCE = 200_000
 _USER_COLUMNS = ("title", "weight", "trigger_words", "notes", "negative_prompt", "base_model", "nsfw")
 USER_COLUMNS = ", ".join(
     f"i.{name} AS user_{name}"
-    for name in ("id", *_USER_COLUMNS, "favorite", "rating", "tags_added", "tags_removed")
+    for name in ("id", *_USER_COLUMNS, "favorite", "rating", "tags_added", "tags_removed", "word_groups")
 )
 _ALLOWED_TAGS = {
     "a", "b", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "hr", "i", "li", "ol", "p", "pre", "s",
@@ -40,6 +40,8 @@ def user_values(row: sqlite3.Row) -> dict[str, Any]:
         values["trigger_words"] = orjson.loads(values["trigger_words"])
     if row["user_id"] is not None:
         values |= {"favorite": bool(row["user_favorite"]), "rating": row["user_rating"]}
+    if row["user_word_groups"]:
+        values["word_groups"] = orjson.loads(row["user_word_groups"])
     if row["user_tags_added"] or row["user_tags_removed"]:
         values["tags"] = orjson.loads(row["effective_tags"])
     return values
@@ -58,6 +60,8 @@ def all_values(user: dict[str, Any], sources: Sources | None) -> dict[str, list[
             candidates.insert(0, {"source": USER, "value": user[field]})
         if candidates:
             values[field] = candidates
+    if "word_groups" in user:  # only the user says such a thing
+        values["word_groups"] = [{"source": USER, "value": user["word_groups"]}]
     return values
 
 

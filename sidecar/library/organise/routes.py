@@ -27,6 +27,16 @@ Level = Literal[0, 1, 2, 4, 8, 16]
 MAX_IMPORT = 100_000
 
 
+class WordGroup(BaseModel):
+    """Words of a LoRA that are used together; `negative` ones belong into the negative prompt."""
+
+    name: Annotated[str, Field(max_length=100)] | None = None
+    words: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=200)]
+    mode: Literal["always", "ask", "never"] = "always"
+    place: Literal["start", "end", "beside"] = "end"
+    negative: bool = False
+
+
 class Fields(BaseModel):
     """What an edit may set; null takes a field back to what the files say, a field left out stays."""
 
@@ -43,6 +53,7 @@ class Fields(BaseModel):
     nsfw: Level | None = None
     hidden: bool | None = None
     negative_prompt: Annotated[str, Field(max_length=10_000)] | None = None
+    word_groups: Annotated[list[WordGroup], Field(max_length=100)] | None = None
 
 
 class BulkRequest(Selection):

@@ -16,7 +16,16 @@ from sidecar.library.edits import read_fields, save_fields, set_positions, tag_c
 from sidecar.library.identities import identities_of, refresh_all
 from sidecar.library.organise import actions
 
-_FILLED = ("title", "weight", "trigger_words", "negative_prompt", "base_model", "label", "nsfw", "word_groups")
+_FILLED = (
+    "title",
+    "weight",
+    "trigger_words",
+    "negative_prompt",
+    "base_model",
+    "label",
+    "nsfw",
+    "word_groups",
+)
 
 
 def merge_facts(connection: sqlite3.Connection, action: int, keep: int, removed: list[int]) -> None:

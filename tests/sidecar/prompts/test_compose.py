@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lora_files import add_side_file, make_lora
 from starlette.testclient import TestClient
 
-from sidecar.prompts.grammar import find_tags, has_words, replace_tags
+from sidecar.prompts.grammar import find_tags, replace_tags
+from sidecar.prompts.words import has_words
 
 Compose = Callable[..., dict[str, Any]]
 

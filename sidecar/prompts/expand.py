@@ -1,0 +1,215 @@
+"""Puts what they stand for in the place of `<set:…>` and of draws; what comes out has plain LoRA tags only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sidecar.prompts.draws import draw, draw_from_set
+from sidecar.prompts.grammar import (
+    Tag,
+    find_comments,
+    find_tags,
+    format_weight,
+    is_within,
+    replace_tags,
+    to_number,
+)
+from sidecar.prompts.request import Request
+from sidecar.prompts.sets.reading import LoraSet, Member, find_set, set_names
+
+MAX_EXPANSIONS = 200
+MAX_LENGTH = 1_000_000
+
+
+@dataclass
+class Expansion:
+    """A prompt whose sets and draws are replaced. `words` has, by LoRA, the words that a set chose for it."""
+
+    text: str
+    negatives: list[str] = field(default_factory=list)
+    words: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Expander:
+    """Expands one prompt. A LoRA that the prompt names itself is not brought in again by a set."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._result = Expansion("")
+        self._placed: set[str] = set()
+        self._count = 0
+        self._length = 0
+        self._draws = 0
+
+    def expand(self, prompt: str) -> Expansion:
+        """The prompt with sets and draws replaced; the rest stays byte for byte."""
+        self._placed = {tag.name.strip().casefold() for tag in find_tags(prompt) if tag.is_lora}
+        self._result.text = self._expand(prompt, 1.0, ())
+        return self._result
+
+    def _expand(self, text: str, scale: float, trail: tuple[LoraSet, ...]) -> str:
+        tags = find_tags(text)
+        if not any(tag.is_set or tag.is_draw for tag in tags) and not trail:
+            return text
+        comments = find_comments(text) if self._request.facts.comments else []
+        texts: list[str | None] = []
+        for tag in tags:
+            written = text[tag.start : tag.end]
+            if is_within(tag.start, comments):
+                texts.append(written)
+            elif tag.is_set:
+                texts.append(self._expand_set(tag, scale, trail))
+            elif tag.is_draw:
+                drawn = self._draw(tag)
+                texts.append(self._place(drawn, scale, trail) if drawn else None)
+            else:
+                texts.append(self._place(tag, scale, trail) if trail else written)
+        return replace_tags(text, tags, texts)
+
+    def _expand_set(self, tag: Tag, scale: float, trail: tuple[LoraSet, ...]) -> str | None:
+        found = self._find(tag, trail)
+        if found is None:
+            return None
+        factor = to_number(tag.arguments[0].replace(",", ".")) if tag.arguments else 1.0
+        if factor is None or not abs(factor) <= 100:
+            self._request.note(
+                "warning",
+                "bad_number",
+                f"{tag.arguments[0]!r} is no number to scale {found.name} by; 1 was taken.",
+            )
+            factor = 1.0
+        self._count += 1
+        self._request.sets.setdefault(
+            found.name, {"name": found.name, "version": found.version, "weight": factor}
+        )
+        if found.negative_prompt.strip():
+            self._result.negatives.append(self._negative(found, trail))
+        inner = (*trail, found)
+        members = "".join(filter(None, (self._member(one, scale * factor, inner) for one in found.members)))
+        text = self._expand(found.prompt.strip(), scale * factor, inner)
+        expanded = f"{text}{' ' if text and members else ''}{members}"
+        self._length += len(expanded)
+        if self._length > MAX_LENGTH:
+            self._too_much(found.name)
+            return None
+        return expanded
+
+    def _find(self, tag: Tag, trail: tuple[LoraSet, ...]) -> LoraSet | None:
+        """The set that a tag names, unless it is one that is just being expanded."""
+        found = find_set(self._request.database, tag.name)
+        if found is None:
+            self._request.note("error", "unknown_set", unknown_set(self._request, tag.name), tag.name)
+        elif any(one.id == found.id for one in trail):
+            way = " → ".join([*(one.name for one in trail), found.name])
+            self._request.note(
+                "error",
+                "set_in_itself",
+                f"The set {found.name} contains itself ({way}); it was left out there.",
+            )
+            return None
+        elif self._count >= MAX_EXPANSIONS:
+            self._too_much(found.name)
+            return None
+        return found
+
+    def _too_much(self, name: str) -> None:
+        self._request.note(
+            "error",
+            "set_too_large",
+            f"The sets of this prompt bring too much; {name} was left out at some places.",
+        )
+
+    def _member(self, member: Member, scale: float, trail: tuple[LoraSet, ...]) -> str | None:
+        if member.lora_id is None:
+            self._request.note(
+                "error" if self._request.complete else "warning",
+                "set_lora_missing",
+                f"{member.name}, of the set {trail[-1].name}, is not in the library; it was left out.",
+                member.name,
+            )
+            return None
+        return self._place(member_tag(member), scale, trail, member.said.get("words"))
+
+    def _place(
+        self, tag: Tag, scale: float, trail: tuple[LoraSet, ...], words: list[str] | None = None
+    ) -> str | None:
+        """The tag as text, scaled; None when the prompt has that LoRA already and a set would bring it again."""
+        name = tag.name.strip()
+        if trail and name.casefold() in self._placed:
+            self._request.note(
+                "info",
+                "set_lora_there",
+                f"{name} is in the prompt already; the set {trail[-1].name} did not add it.",
+                name,
+            )
+            return None
+        self._placed.add(name.casefold())
+        if words is not None:
+            self._result.words[name] = words
+        if scale != 1:
+            if not tag.has_weight:
+                found = self._request.resolve(tag.name)
+                weight = found.weight if found else None
+                tag = tag.with_weight(1.0 if weight is None else weight)
+            tag = tag.scaled(scale)
+        return str(tag)
+
+    def _draw(self, tag: Tag) -> Tag | None:
+        self._draws += 1
+        return draw(self._request, tag, self._draws, self._set_member)
+
+    def _set_member(self, name: str) -> Tag | None:
+        """The LoRA of a set whose turn it is, with the words that the set chose."""
+        found = self._find(Tag(0, 0, "set", name), ())
+        member = found and draw_from_set(self._request, found)
+        if not found or not member:
+            return None
+        if (words := member.said.get("words")) is not None:
+            self._result.words[member.name] = words
+        return member_tag(member)
+
+    def _negative(self, found: LoraSet, trail: tuple[LoraSet, ...]) -> str:
+        return expand_negative(self._request, found.negative_prompt, (*trail, found))
+
+
+def expand_negative(request: Request, negative: str, trail: tuple[LoraSet, ...] = ()) -> str:
+    """A negative prompt with each set replaced by the set's negative text: LoRAs work in the positive prompt alone."""
+
+    def text_of(tag: Tag) -> str | None:
+        found = find_set(request.database, tag.name)
+        if found is None:
+            request.note("error", "unknown_set", unknown_set(request, tag.name), tag.name)
+        if found is None or len(trail) >= 10 or any(one.id == found.id for one in trail):
+            return None
+        return expand_negative(request, found.negative_prompt.strip(), (*trail, found)) or None
+
+    return _replace_sets(negative, text_of)
+
+
+def _replace_sets(text: str, text_of: Callable[[Tag], str | None]) -> str:
+    tags = find_tags(text, ("set",))
+    if len(tags) > MAX_EXPANSIONS:
+        tags = tags[:MAX_EXPANSIONS]
+    return replace_tags(text, tags, [text_of(tag) for tag in tags]) if tags else text
+
+
+def member_tag(member: Member) -> Tag:
+    """What stands for a LoRA of a set in a prompt. te= alone would set the rest as well, so unet= goes with it."""
+    said = member.said
+    weight = said.get("weight")
+    arguments = [] if weight is None else [format_weight(weight)]
+    values = {key: said[key] for key in ("te", "unet", "in", "mid", "out") if said.get(key) is not None}
+    if "te" in values and "unet" not in values and weight is not None:
+        values["unet"] = weight
+    arguments += [f"{key}={format_weight(value)}" for key, value in values.items()]
+    if said.get("dyn") is not None:
+        arguments.append(f"dyn={said['dyn']}")
+    return Tag(0, 0, "lora", member.name, tuple(arguments))
+
+
+def unknown_set(request: Request, name: str) -> str:
+    """What to say of a set that there is not."""
+    near = [one for one in set_names(request.database) if name.strip().casefold() in one.casefold()][:3]
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return f"There is no set {name.strip()!r}; it was left out.{hint}"

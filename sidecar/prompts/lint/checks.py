@@ -1,0 +1,74 @@
+"""All checks of a prompt: of one as typed, with places and fixes; or, briefly, of one that is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from sidecar.prompts.activation import activated
+from sidecar.prompts.lint.described import describe_tags
+from sidecar.prompts.lint.fitting import (
+    check_bases,
+    check_batch,
+    check_stale,
+    check_sum,
+    check_twice,
+    check_words,
+)
+from sidecar.prompts.lint.names import check_names
+from sidecar.prompts.lint.places import check_places
+from sidecar.prompts.lint.problems import LEVELS, Look, Problem
+from sidecar.prompts.lint.weights import check_weights
+from sidecar.prompts.request import Request
+
+MAX_PROBLEMS = 200
+
+
+def lint(request: Request, prompt: str, negative: str) -> dict[str, Any]:
+    """The prompt's problems, its tags, and what the host would make of it: {"problems", "tags", "loras", "sum"}."""
+    look = Look(request, prompt, negative)
+    problems = list(islice(_all(look), MAX_PROBLEMS))
+    problems.sort(key=lambda one: (one.field, LEVELS.index(one.level)))
+    loras = activated(request, [prompt])
+    return {
+        "problems": [problem.to_json() for problem in problems],
+        "tags": describe_tags(look),
+        "loras": [lora.to_json() for lora in loras],
+        "sum": round(sum(abs(lora.unet[0]) for lora in loras), 4),
+    }
+
+
+def _all(look: Look) -> Iterator[Problem]:
+    yield from check_names(look)
+    yield from check_weights(look)
+    yield from check_bases(look)
+    yield from check_twice(look)
+    yield from check_places(look)
+    yield from check_words(look)
+    yield from check_sum(look.request, look.prompt)
+    yield from check_stale(look.request, [look.prompt])
+
+
+def check_composed(request: Request, prompts: Sequence[str], negatives: Sequence[str]) -> None:
+    """Note what is still wrong with prompts that are composed, but for what composing has noted itself."""
+    for prompt in prompts:
+        look = Look(request, prompt)
+        for check in (check_weights, check_bases, check_twice):
+            _note(request, check(look))
+        _note(request, (one for one in check_names(look) if one.code == "same_stem"))
+    for negative in negatives:
+        _note(
+            request,
+            (one for one in check_places(Look(request, "", negative)) if one.code == "lora_in_negative"),
+        )
+    for prompt in prompts[:1]:
+        _note(request, check_sum(request, prompt))
+    _note(request, check_batch(request, prompts))
+    _note(request, check_stale(request, prompts))
+
+
+def _note(request: Request, problems: Iterator[Problem]) -> None:
+    for problem in islice(problems, MAX_PROBLEMS):
+        if problem.level != "info":
+            request.note(problem.level, problem.code, problem.message, problem.lora)

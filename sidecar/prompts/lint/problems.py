@@ -1,0 +1,101 @@
+"""A problem of a prompt: where it is, what it means in plain words, and what mends it with one click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.prompts.grammar import Tag, find_comments, find_tags, is_within
+from sidecar.prompts.request import Request
+from sidecar.prompts.resolve import Resolved
+
+PROMPT, NEGATIVE = "prompt", "negative_prompt"
+LEVELS = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Change:
+    """`text` in the place of the characters from start to end of a field."""
+
+    field: str
+    start: int
+    end: int
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"field": self.field, "start": self.start, "end": self.end, "text": self.text}
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Changes that apply together."""
+
+    label: str
+    changes: tuple[Change, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"label": self.label, "changes": [change.to_json() for change in self.changes]}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. `code` is for programs, `lora` the name it is about."""
+
+    level: str
+    code: str
+    message: str
+    start: int = 0
+    end: int = 0
+    field: str = PROMPT
+    lora: str | None = None
+    fixes: tuple[Fix, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "level": self.level,
+            "code": self.code,
+            "message": self.message,
+            "lora": self.lora,
+            "field": self.field,
+            "start": self.start,
+            "end": self.end,
+            "fixes": [fix.to_json() for fix in self.fixes],
+        }
+
+
+@dataclass
+class Look:
+    """A prompt and its negative, taken apart once for all checks."""
+
+    request: Request
+    prompt: str
+    negative: str = ""
+    tags: list[Tag] = field(init=False)
+    comments: list[tuple[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.comments = find_comments(self.prompt) if self.request.facts.comments else []
+        self.tags = [tag for tag in find_tags(self.prompt) if not is_within(tag.start, self.comments)]
+        self.request.look_up(tag.name for tag in self.tags if tag.is_lora and not tag.is_draw)
+
+    def loras(self) -> list[tuple[Tag, Resolved]]:
+        """The plain LoRA tags of files that the library has."""
+        plain = (
+            (tag, self.request.resolve(tag.name)) for tag in self.tags if tag.is_lora and not tag.is_draw
+        )
+        return [(tag, found) for tag, found in plain if found is not None]
+
+
+def replaced(tag: Tag, text: object, label: str, place: str = PROMPT) -> Fix:
+    """A fix that puts another text in a tag's place."""
+    return Fix(label, (Change(place, tag.start, tag.end, str(text)),))
+
+
+def left_out(tag: Tag, text: str, place: str = PROMPT) -> Fix:
+    """A fix that takes a tag out of `text`, with a comma or space that would stand twice."""
+    end = tag.end
+    before = text[: tag.start].rstrip()
+    if not before or before.endswith(","):
+        rest = text[end:]
+        end += len(rest) - len(rest.lstrip(" \t,"))
+    return Fix("Leave it out", (Change(place, tag.start, end, ""),))

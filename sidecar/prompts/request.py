@@ -1,0 +1,59 @@
+"""What is known while one prompt is worked on: the host, the library's names (each looked up once), what is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.database import Database
+from sidecar.prompts.facts import Facts
+from sidecar.prompts.resolve import Resolved, resolve_all
+
+MAX_NEAREST_ASKED = 20
+"""So many unknown names are compared with the library; who has more has another problem."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the user should know about a prompt. Levels: info, warning, error."""
+
+    level: str
+    code: str
+    message: str
+    lora: str | None = None
+
+
+@dataclass
+class Request:
+    """One prompt, or one batch, on its way to a host.
+
+    `complete` tells whether the catalogue has seen every file: when not, an unknown name may just not be read yet.
+    """
+
+    database: Database
+    facts: Facts
+    mode: str = "fix"
+    weight_cap: float = 0.0
+    complete: bool = True
+    seed: int | None = None
+    notes: list[Note] = field(default_factory=list)
+    sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    draws: list[dict[str, Any]] = field(default_factory=list)
+    _resolved: dict[str, Resolved | None] = field(default_factory=dict)
+
+    def note(self, level: str, code: str, message: str, lora: str | None = None) -> None:
+        note = Note(level, code, message, lora)
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def look_up(self, names: Iterable[str]) -> None:
+        """Look up many names at once."""
+        new = [name for name in dict.fromkeys(names) if name not in self._resolved]
+        if new:
+            self._resolved |= resolve_all(self.database.reader(), new)
+
+    def resolve(self, name: str) -> Resolved | None:
+        """The file that a name means."""
+        self.look_up([name])
+        return self._resolved[name]
