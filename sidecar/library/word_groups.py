@@ -12,16 +12,21 @@ _TAGS = re.compile(r"<\w+:[^>]*>")
 
 @dataclass(frozen=True)
 class Group:
-    """Words that are used together: an outfit, a style. `negative` ones belong into the negative prompt."""
+    """Words that are used together. `negative` ones belong into the negative prompt; outfits exclude each other, and the
+    one that the prompt speaks of counts."""
 
     words: tuple[str, ...]
     name: str | None = None
     mode: str = "always"
     place: str = "end"
     negative: bool = False
+    outfit: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "words": list(self.words)}
+
+
+_DEFAULTS = (("name", None), ("mode", "always"), ("place", "end"), ("negative", False), ("outfit", False))
 
 
 def groups_of(
@@ -29,8 +34,8 @@ def groups_of(
 ) -> list[Group]:
     """The groups of a LoRA: as the user `said`, else one made of its trigger words.
 
-    Several trigger words that are lists themselves ("miku, red dress", "miku, armour") are outfits and exclude each other:
-    the first is used, the others are for the user to ask for.
+    Several trigger words that are lists themselves ("miku, red dress", "miku, armour") are outfits: the first is used
+    unless the prompt speaks of another.
     """
     if said is not None:
         return [
@@ -43,7 +48,10 @@ def groups_of(
     if len(outfits) > 1:
         single = tuple(words[0] for words in lists if len(words) == 1)
         groups = [Group(single)] if single else []
-        groups += [Group(tuple(words), None, "ask" if at else "always") for at, words in enumerate(outfits)]
+        groups += [
+            Group(tuple(words), None, "ask" if at else "always", outfit=True)
+            for at, words in enumerate(outfits)
+        ]
     elif any(lists):
         groups = [Group(tuple(dict.fromkeys(word for words in lists for word in words)))]
     negatives = split_words(negative)

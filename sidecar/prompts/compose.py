@@ -29,7 +29,7 @@ from sidecar.prompts.names import nearest_names, only_likely
 from sidecar.prompts.reading import Unreadable, read_tag
 from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
 from sidecar.prompts.resolve import Resolved
-from sidecar.prompts.words import Said, beside, put_words
+from sidecar.prompts.words import Said, beside, put_words, wanted_groups
 
 MAX_PROMPT = 1_000_000
 _ALTERNATIVES = re.compile(r"\{[^{}]*\|[^{}]*\}")
@@ -267,7 +267,7 @@ class _Prompt:
             chosen = expansion.words.get(found.name)
             groups = [Group(tuple(chosen))] if chosen is not None else found.groups if all_loras else []
             added = list[str]()
-            for group in (group for group in groups if group.mode == "always"):
+            for group in wanted_groups(groups, said):
                 if group.negative:
                     words.negative += group.words
                     continue

@@ -17,10 +17,10 @@ import orjson
 from sidecar.database import Database
 from sidecar.library.columns import Ids, columns_of
 from sidecar.library.find.parse import Term
-from sidecar.library.search import Words
+from sidecar.library.search import MAX_WORDS, Words
+from sidecar.library.word_groups import split_words
 from sidecar.memo import remember
 from sidecar.prompts.facts import fits
-from sidecar.prompts.words import split_words
 
 MAX_MATCHES = 20_000
 """More than so many matches of one or two letters are not looked through; what is used and liked always is."""
@@ -43,18 +43,41 @@ def find_loras(database: Database, typed: str, checkpoint_base: str | None, limi
     folded = typed.strip().casefold()
     named, exact = _named(reader, folded)
     matches = [(named, _NAMED_SO)]
-    words = Words(database)
-    several = " ".join(word for word in _WORD.findall(folded) if len(word) > 1 or not word.isascii())
-    match = words.match(Term(several, 0, len(several)))
-    if match and (not words.mended or not len(named)):
-        tier = _NEARLY if words.mended else _SAYS_SO
-        matches.append((_full_text(reader, f"{_NAMES} : ({match})"), tier))
+    parts = _WORD.findall(folded)[:MAX_WORDS]
+    several = [word for word in parts if len(word) > 1 or not word.isascii()]
+    if several:
+        says_so = _full_text(reader, " AND ".join(f'"{word}" *' for word in several))
+        matches.append((says_so, _SAYS_SO))
+        if not len(says_so) and not len(named):
+            matches.append((_nearly(database, several), _NEARLY))
     if not folded:
         matches.append((popularity(database).ids, _NAMED_SO))
     ids = np.concatenate([one for one, _ in matches])
     tiers = np.concatenate([np.full(len(one), tier, np.int32) for one, tier in matches])
-    best = _best(database, ids, tiers, exact, checkpoint_base)[:limit]
-    return [int(one) for one in best]
+    best = [int(one) for one in _best(database, ids, tiers, exact, checkpoint_base)]
+    letters = set(parts) - set(several)
+    return _with_letters(reader, best, letters, set(named.tolist()), limit) if letters else best[:limit]
+
+
+def _with_letters(
+    reader: sqlite3.Connection, ids: list[int], letters: set[str], named: set[int], limit: int
+) -> list[int]:
+    """The first of `ids` that also have words beginning with these single letters, which full text takes too long for."""
+    found: list[int] = []
+    for start in range(0, min(len(ids), MAX_READ), READ_AT_ONCE):
+        part = ids[start : start + READ_AT_ONCE]
+        marks = ", ".join("?" * len(part))
+        rows = reader.execute(
+            f"""SELECT l.id, l.stem || ' ' || coalesce(i.title, l.title, '') || ' ' ||
+                       coalesce(i.trigger_words, l.trigger_words) AS words
+                FROM loras l LEFT JOIN identities i ON i.id = l.identity_id WHERE l.id IN ({marks})""",
+            part,
+        )
+        initials = {row["id"]: {word[0] for word in _WORD.findall(row["words"].casefold())} for row in rows}
+        found += [one for one in part if one in named or letters <= initials.get(one, set())]
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def _named(reader: sqlite3.Connection, folded: str) -> tuple[Ids, Ids]:
@@ -79,9 +102,16 @@ def _array(rows: Iterable[sqlite3.Row]) -> Ids:
     return np.array([row[0] for row in rows], np.int64)
 
 
-def _full_text(reader: sqlite3.Connection, match: str) -> Ids:
+def _full_text(reader: sqlite3.Connection, match: str, columns: str = _NAMES) -> Ids:
     sql = "SELECT rowid FROM search WHERE search MATCH ? LIMIT ?"
-    return _array(reader.execute(sql, (match, MAX_MATCHES)))
+    return _array(reader.execute(sql, (f"{columns} : ({match})", MAX_MATCHES)))
+
+
+def _nearly(database: Database, parts: list[str]) -> Ids:
+    """LoRAs with words that contain what was typed, or are a typo away from it."""
+    typed = " ".join(parts)
+    match = Words(database).match(Term(typed, 0, len(typed)))
+    return _full_text(database.reader(), match) if match else _array([])
 
 
 @dataclass(frozen=True)
@@ -168,7 +198,7 @@ def find_words(database: Database, typed: str, checkpoint_base: str | None, limi
     if not parts:
         return []
     reader = database.reader()
-    ids = _full_text(reader, f'{{trigger_words}} : "{" ".join(parts)}" *')
+    ids = _full_text(reader, f'"{" ".join(parts)}" *', "trigger_words")
     ids = _best(database, ids, np.zeros(len(ids), np.int32), ids[:0], checkpoint_base)[:MAX_READ]
     wanted = plain_word(typed)
     found: dict[str, WordFound] = {}

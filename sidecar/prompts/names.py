@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import sqlite3
 import threading
 import time
+from bisect import bisect_left
 from itertools import pairwise
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,10 +20,23 @@ from rapidfuzz.distance import OSA
 from sidecar.database import Database
 from sidecar.prompts.resolve import USABLE
 
+log = logging.getLogger("lora-manager.prompts")
+
 MAX_NEAREST = 3
 REREAD_SECONDS = 30.0
 _BITS = 64
 _SHAPE = re.compile(r"[\W_]+")
+
+
+class _Known(NamedTuple):
+    """The names as they were at one revision, in the order of `plain`: without separators and capitals."""
+
+    names: list[str]
+    plain: list[str]
+    lengths: NDArray[np.int32]
+    bits: NDArray[np.uint64]
+    revision: int
+    read_at: float
 
 
 class Names:
@@ -31,12 +48,7 @@ class Names:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._revision = -1
-        self._read_at = 0.0
-        self._names: list[str] = []
-        self._plain: list[str] = []
-        self._lengths = np.zeros(0, np.int32)
-        self._bits = np.zeros(0, np.uint64)
+        self._known = _Known([], [], np.zeros(0, np.int32), np.zeros(0, np.uint64), -1, 0.0)
 
     def nearest(self, name: str) -> list[str]:
         """Up to three names within two edits (one for short names), nearest first; separators and case do not count.
@@ -44,41 +56,55 @@ class Names:
         Names that merely say more ("style" for "style_v2") come after those.
         """
         self._refresh()
-        plain = _plain(name)
+        known, plain = self._known, _plain(name)
         if len(plain) < 3:
             return []
         allowed = 1 if len(plain) < 6 else 2
-        near = np.abs(self._lengths - len(plain)) <= allowed
-        near &= _count_bits(self._bits ^ np.uint64(_bits_of(plain))) <= 4 * allowed
-        places = np.flatnonzero(near).tolist()
+        bits = np.uint64(_bits_of(plain))
+        alike = np.flatnonzero(np.abs(known.lengths - len(plain)) <= allowed)
+        places = alike[_count_bits(known.bits[alike] ^ bits) <= 4 * allowed].tolist()
         found = process.extract(
             plain,
-            [self._plain[place] for place in places],
+            [known.plain[place] for place in places],
             scorer=OSA.distance,
             score_cutoff=allowed,
             limit=MAX_NEAREST,
         )
-        names = [self._names[places[at]] for _, _, at in found]
+        names = [known.names[places[at]] for _, _, at in found]
         if len(names) < MAX_NEAREST and len(plain) >= 5:
-            longer = np.flatnonzero((_bits_of(plain) & ~self._bits) == 0).tolist()
-            names += [self._names[at] for at in longer if self._plain[at].startswith(plain)][:MAX_NEAREST]
+            start = bisect_left(known.plain, plain)
+            longer = known.plain[start : start + MAX_NEAREST]
+            names += [known.names[start + at] for at, one in enumerate(longer) if one.startswith(plain)]
         return list(dict.fromkeys(names))[:MAX_NEAREST]
 
     def _refresh(self) -> None:
-        """Read the names anew if they may have changed, but not all the time while they do."""
-        with self._lock:
-            revision = self._database.revision
-            recent = time.monotonic() - self._read_at < REREAD_SECONDS
-            if revision == self._revision or (self._names and recent):
-                return
-            rows = self._database.reader().execute(
-                f"SELECT DISTINCT l.stem FROM loras l JOIN roots r ON r.id = l.root_id WHERE {USABLE}"
-            )
-            self._names = [row[0] for row in rows]
-            self._plain = [_plain(name) for name in self._names]
-            self._lengths = np.fromiter(map(len, self._plain), np.int32, len(self._plain))
-            self._bits = np.fromiter(map(_bits_of, self._plain), np.uint64, len(self._plain))
-            self._revision, self._read_at = revision, time.monotonic()
+        """Read the names if that has not been done; if they may have changed, read them anew for the next time."""
+        if not self._known.names:
+            with self._lock:
+                if not self._known.names:
+                    self._known = self._read()
+        elif self._known.revision != self._database.revision and self._lock.acquire(blocking=False):
+            threading.Thread(target=self._read_anew, name="prompt-names", daemon=True).start()
+
+    def _read_anew(self) -> None:
+        try:
+            if time.monotonic() - self._known.read_at > REREAD_SECONDS:
+                self._known = self._read()
+        except sqlite3.Error as error:  # the database is closed, or busy: the next one who asks begins again
+            log.debug("names were not read: %s", error)
+        finally:
+            self._lock.release()
+
+    def _read(self) -> _Known:
+        revision = self._database.revision
+        rows = self._database.reader().execute(
+            f"SELECT DISTINCT l.stem FROM loras l JOIN roots r ON r.id = l.root_id WHERE {USABLE}"
+        )
+        pairs = sorted((_plain(row[0]), row[0]) for row in rows)
+        names, plain = [name for _, name in pairs], [one for one, _ in pairs]
+        lengths = np.fromiter(map(len, plain), np.int32, len(plain))
+        bits = np.fromiter(map(_bits_of, plain), np.uint64, len(plain))
+        return _Known(names, plain, lengths, bits, revision, time.monotonic())
 
 
 def _plain(name: str) -> str:

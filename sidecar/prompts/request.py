@@ -55,5 +55,6 @@ class Request:
 
     def resolve(self, name: str) -> Resolved | None:
         """The file that a name means."""
-        self.look_up([name])
+        if name not in self._resolved:
+            self.look_up([name])
         return self._resolved[name]

@@ -6,7 +6,10 @@ Which words a LoRA has is told by library/word_groups.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+
+from sidecar.library.word_groups import Group
 
 _TAGS = re.compile(r"<\w+:[^>]*>")
 _WEIGHT = re.compile(r":\s*[-+]?[\d.]+\s*(?=[)\]])")
@@ -34,6 +37,23 @@ class Said:
     def add(self, words: Iterable[str]) -> None:
         """These stand there as well from now on."""
         self._text += "".join(map(_plain, words))
+
+
+def wanted_groups(groups: Sequence[Group], said: Said) -> list[Group]:
+    """The groups whose words belong into a prompt that says this: those that always do, and of outfits the one that the
+    prompt speaks of (by a word that no other outfit has), else the one that always does."""
+    outfits = [group for group in groups if group.outfit and group.mode != "never"]
+    shared = Counter(word.casefold() for group in outfits for word in set(group.words))
+    spoken = [
+        group
+        for group in outfits
+        if any(said.has(word) for word in group.words if shared[word.casefold()] == 1)
+    ]
+    return [
+        group
+        for group in groups
+        if (group in spoken[:1] if group.outfit and spoken else group.mode == "always")
+    ]
 
 
 def has_words(prompt: str, word: str) -> bool:

@@ -28,13 +28,14 @@ MAX_IMPORT = 100_000
 
 
 class WordGroup(BaseModel):
-    """Words of a LoRA that are used together; `negative` ones belong into the negative prompt."""
+    """Words of a LoRA that are used together; see library/word_groups."""
 
     name: Annotated[str, Field(max_length=100)] | None = None
     words: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=200)]
     mode: Literal["always", "ask", "never"] = "always"
     place: Literal["start", "end", "beside"] = "end"
     negative: bool = False
+    outfit: bool = False
 
 
 class Fields(BaseModel):

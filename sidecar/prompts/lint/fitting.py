@@ -11,7 +11,7 @@ from sidecar.prompts.grammar import Tag, format_weight
 from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
-from sidecar.prompts.words import Said, beside, put_words
+from sidecar.prompts.words import Said, beside, put_words, wanted_groups
 
 USUAL_SUM = 3.0
 """Above this sum of weights most pictures suffer; told only where the user has set no limit."""
@@ -20,7 +20,7 @@ USUAL_SUM = 3.0
 def check_bases(look: Look) -> Iterator[Problem]:
     """LoRAs for another base model than the loaded checkpoint's."""
     base = look.request.facts.checkpoint_base
-    for tag, found in look.loras():
+    for tag, found in look.loras:
         fitting = fits(found.base_model, base)
         if fitting is False:
             message = f"{found.name} is for {found.base_model}, the checkpoint is {base}: it cannot work."
@@ -32,21 +32,22 @@ def check_bases(look: Look) -> Iterator[Problem]:
 
 def check_words(look: Look) -> Iterator[Problem]:
     """LoRAs whose words the prompt lacks; those that are always added, and those that the user wants to be asked about."""
-    if not any(group for _, found in look.loras() for group in found.groups):
+    if not any(group for _, found in look.loras for group in found.groups):
         return
     said, negative = Said(look.prompt), Said(look.negative)
     seen: set[int] = set()
-    for tag, found in look.loras():
+    for tag, found in look.loras:
         if found.id in seen:
             continue
         seen.add(found.id)
-        positives = [group for group in found.groups if not group.negative and group.mode != "never"]
-        used = any(said.has(word) for group in positives for word in group.words)
-        for group in found.groups:
+        positives = [group for group in found.groups if not group.negative and not group.outfit]
+        unused = not any(said.has(word) for group in positives for word in group.words)
+        wanted = wanted_groups(found.groups, said)
+        wanted += [group for group in positives if group.mode == "ask" and unused and not wanted]
+        for group in wanted:
             there = negative if group.negative else said
             missing = [word for word in group.words if there.lacks(word)]
-            wanted = group.mode == "always" or (group.mode == "ask" and not used and not group.negative)
-            if missing and wanted:
+            if missing:
                 yield _missing_words(look, tag, found, group, missing)
 
 
@@ -75,7 +76,7 @@ def _missing_words(look: Look, tag: Tag, found: Resolved, group: Group, missing:
 def check_twice(look: Look) -> Iterator[Problem]:
     """One LoRA in two tags."""
     first: dict[int, Tag] = {}
-    for tag, found in look.loras():
+    for tag, found in look.loras:
         if found.id not in first:
             first[found.id] = tag
             continue

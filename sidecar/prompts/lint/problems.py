@@ -65,25 +65,22 @@ class Problem:
 
 @dataclass
 class Look:
-    """A prompt and its negative, taken apart once for all checks."""
+    """A prompt and its negative, taken apart once for all checks. `loras` are the plain tags of files that are there."""
 
     request: Request
     prompt: str
     negative: str = ""
     tags: list[Tag] = field(init=False)
     comments: list[tuple[int, int]] = field(init=False)
+    loras: list[tuple[Tag, Resolved]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.comments = find_comments(self.prompt) if self.request.facts.comments else []
         self.tags = [tag for tag in find_tags(self.prompt) if not is_within(tag.start, self.comments)]
-        self.request.look_up(tag.name for tag in self.tags if tag.is_lora and not tag.is_draw)
-
-    def loras(self) -> list[tuple[Tag, Resolved]]:
-        """The plain LoRA tags of files that the library has."""
-        plain = (
-            (tag, self.request.resolve(tag.name)) for tag in self.tags if tag.is_lora and not tag.is_draw
-        )
-        return [(tag, found) for tag, found in plain if found is not None]
+        plain = [tag for tag in self.tags if tag.is_lora and not tag.is_draw]
+        self.request.look_up(tag.name for tag in plain)
+        found = ((tag, self.request.resolve(tag.name)) for tag in plain)
+        self.loras = [(tag, lora) for tag, lora in found if lora is not None]
 
 
 def replaced(tag: Tag, text: object, label: str, place: str = PROMPT) -> Fix:

@@ -16,7 +16,7 @@ _BLOCK_WEIGHT_EXTENSIONS = ("block-weight", "block_weight")
 
 def check_weights(look: Look) -> Iterator[Problem]:
     """Every LoRA's arguments, in order."""
-    for tag, found in look.loras():
+    for tag, found in look.loras:
         if tag.decimal_comma:
             yield _decimal_comma(look, tag, found)
             continue

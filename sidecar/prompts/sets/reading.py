@@ -80,13 +80,16 @@ def set_names(database: Database) -> list[str]:
 def read_members(reader: sqlite3.Connection, number: int, version: int) -> list[Member]:
     """The LoRAs of a version in order: by content, under the name the file has now, else by the name it had."""
     rows = reader.execute(
-        f"""SELECT m.name, m.said, (
-                SELECT l.id FROM loras l JOIN roots r ON r.id = l.root_id
-                WHERE l.identity_id = m.identity_id AND {USABLE} ORDER BY l.stem != m.name, l.id LIMIT 1) AS lora_id
-            FROM set_loras m WHERE m.set_id = ? AND m.version = ? ORDER BY m.position""",
+        f"""SELECT m.position, m.name, m.said, l.id AS lora_id, l.stem FROM set_loras m
+            LEFT JOIN (loras l JOIN roots r ON r.id = l.root_id) ON l.identity_id = m.identity_id AND {USABLE}
+            WHERE m.set_id = ? AND m.version = ? ORDER BY m.position, l.id""",
         (number, version),
-    ).fetchall()
-    return [_member(reader, row) for row in rows]
+    )
+    chosen: dict[int, sqlite3.Row] = {}
+    for row in rows:  # of several copies, the one that is called as it was
+        if row["position"] not in chosen or (row["stem"] == row["name"] != chosen[row["position"]]["stem"]):
+            chosen[row["position"]] = row
+    return [_member(reader, row) for row in chosen.values()]
 
 
 def _member(reader: sqlite3.Connection, row: sqlite3.Row) -> Member:
