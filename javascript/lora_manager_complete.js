@@ -6,7 +6,7 @@
 (() => {
   /**
    * @typedef {{id: number, name: string, title: string, base_model: string, preview: {kind: string, v: string} | null}} Lora
-   * @typedef {{id: number, name: string, base_model: string | null, preview: boolean, previews: number[]}} LoraSet
+   * @typedef {{id: number, name: string, base_model: string | null, preview: boolean, preview_stamp: number | null, previews: number[]}} LoraSet
    * @typedef {{kind: "lora" | "set" | "word" | "field", text: string, label: string, detail: string, lora: Lora | null, set: LoraSet | null, fits: boolean | null}} Item
    * @typedef {{start: number, end: number, items: Item[]}} Answer
    * @typedef {"lora" | "lyco" | "set" | "draw" | "word"} What
@@ -259,7 +259,7 @@
     const { lora, set } = item;
     const paths = [];
     if (lora?.preview && lora.preview.kind !== "video") paths.push(`loras/${lora.id}/preview?v=${encodeURIComponent(lora.preview.v ?? "")}`);
-    if (set?.preview) paths.push(`sets/${set.id}/preview`);
+    if (set?.preview) paths.push(`sets/${set.id}/preview?v=${set.preview_stamp ?? ""}`);
     else if (set) paths.push(...set.previews.slice(0, 4).map((id) => `loras/${id}/preview`));
     if (paths.length > 1) frame.classList.add("lora-manager-complete-several");
     for (const path of paths) {
