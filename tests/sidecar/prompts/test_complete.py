@@ -51,7 +51,8 @@ def texts(answer: dict[str, Any]) -> list[str]:
 def written(text: str, answer: dict[str, Any], index: int = 0) -> str:
     """The prompt after taking a suggestion."""
     plain = text.replace("|", "", 1)
-    return plain[: answer["start"]] + answer["items"][index]["text"] + plain[answer["end"] :]
+    chosen: str = answer["items"][index]["text"]
+    return plain[: answer["start"]] + chosen + plain[answer["end"] :]
 
 
 def change(api: TestClient, name: str, **values: Any) -> None:
