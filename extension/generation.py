@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import types
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,22 +17,22 @@ from typing import Any
 from . import host, host_job
 from .client import Client, Refused, Unavailable
 from .composition import Composition
+from .generated import make_records
 from .log import log
 from .records import Recorder
 from .settings import Settings
-from .tags import read_tags
 
 JOB, CHOICE = "lora_manager_job", "lora_manager_choice"
 
 
 @dataclass
 class Job:
-    """What is remembered between before and after."""
+    """What is remembered between before and after. images: each saved file, and the batch it is of."""
 
     composition: Composition
     began: float = field(default_factory=time.monotonic)
     created: float = field(default_factory=time.time)
-    images: list[str] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
     done: bool = False
 
 
@@ -110,7 +109,7 @@ class Generations:
         path = os.path.abspath(filename)
         grids = host_job.grid_folder(p)
         if path not in job.images and not (grids and path.startswith(grids + os.sep)):
-            job.images.append(path)
+            job.images[path] = int(getattr(p, "iteration", 0) or 0)
 
     def after(self, p: Any) -> None:
         """Record the generation, unless it has been recorded, was none of ours, or failed without an image."""
@@ -125,43 +124,10 @@ class Generations:
         if not self._settings().record or (failed and not job.images):
             return
         try:
-            self._recorder.add(make_record(p, job))
+            for record in make_records(p, job.images, job.began, job.created):
+                self._recorder.add(record)
         except Exception:  # the hook's outer edge
             log.exception("the generation was not recorded")
-
-
-def make_record(p: Any, job: Job) -> dict[str, Any]:
-    """The body for `generations`."""
-    prompts = host_job.final_prompts(p)
-    interrupted = host_job.interrupted()
-    negatives = getattr(p, "all_negative_prompts", None) or getattr(p, "negative_prompt", "") or ""
-    return {
-        **host_job.parameters(p),
-        "prompt": prompts[0] if prompts else "",
-        "negative_prompt": str(negatives[0])
-        if isinstance(negatives, (list, tuple)) and negatives
-        else str(negatives),
-        "loras": [
-            {"name": name, "weight": weight} for name, weight in used_loras(prompts, interrupted).items()
-        ],
-        "duration": round(time.monotonic() - job.began, 3),
-        "images": list(job.images),
-        "interrupted": interrupted,
-        "created": job.created,
-        "uuid": uuid.uuid4().hex,
-    }
-
-
-def used_loras(prompts: list[str], interrupted: bool = False) -> dict[str, float]:
-    """Names and weights that took effect: what the prompts ask for, less what the host did not load."""
-    asked = read_tags(prompts, host_job.default_weight())
-    loaded = host_job.loaded_loras()
-    if loaded is None:
-        return asked
-    used = dict(loaded[name] for name in asked if name in loaded)
-    return (
-        used or asked if interrupted else used
-    )  # stopped early, the host's list can be that of the time before
 
 
 def is_nested() -> bool:

@@ -40,10 +40,10 @@ def generation_kind(p: Any) -> str:
     return "img2img" if "Img2Img" in name else "control" if "Control" in name else "txt2img"
 
 
-def parameters(p: Any) -> dict[str, Any]:
-    """What the host generated with, in the words of the sidecar's `generations`."""
+def parameters(p: Any, image: int = 0) -> dict[str, Any]:
+    """What the host generated one of the job's images with, in the words of the sidecar's `generations`."""
     seeds = getattr(p, "all_seeds", None) or getattr(p, "seed", None)
-    seed = seeds[0] if isinstance(seeds, (list, tuple)) and seeds else seeds
+    seed = seeds[min(image, len(seeds) - 1)] if isinstance(seeds, (list, tuple)) and seeds else seeds
     return {
         "host": kind(),
         "kind": generation_kind(p),
@@ -170,7 +170,6 @@ SPREAD_LATER = ("prompt", "hr_prompt")
 SPREAD_FIELDS = (
     ("all_prompts", "all_negative_prompts"),
     ("all_hr_prompts", "all_hr_negative_prompts"),  # the A1111 line's second pass
-    ("all_templates", "all_negative_templates"),  # SDNext: as before styles, told in the image
 )
 # The A1111 line's first prompt with styles, told in a grid.
 MAIN_FIELDS = ("main_prompt", "main_negative_prompt")

@@ -17,7 +17,8 @@ from until import wait_for
 from extension import client as client_module
 from extension import hooks
 from extension.client import Client, Endpoint
-from extension.generation import Choice, Generations, make_record
+from extension.generated import make_records
+from extension.generation import Choice, Generations
 from extension.records import Recorder
 from extension.settings import Settings
 from extension.tags import read_tags
@@ -335,8 +336,8 @@ def test_sdnext_records_what_it_loaded(setup: Setup, fake_host: Any) -> None:
     fake_host.module("modules.lora.lora_common", loaded_networks=[loaded])
     p = P("a <lora:x:0.9> <lora:unknown:1>")
     setup.generations.before(p)
-    record = make_record(p, p.lora_manager_job)  # type: ignore[attr-defined]
-    assert record["loras"] == [{"name": "x", "weight": 0.5}]
+    records = make_records(p, {}, 0.0, 0.0)
+    assert [each["loras"] for each in records] == [[{"name": "x", "weight": 0.5}]]
 
 
 @pytest.mark.parametrize(
