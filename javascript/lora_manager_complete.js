@@ -355,6 +355,7 @@
   function onInput(event) {
     const box = shared()?.boxOf(event);
     if (!box || shared()?.isWriting()) return;
+    if (!event.isTrusted) dismissed = null; // another text altogether
     if (!event.isTrusted || (event instanceof InputEvent && event.isComposing)) return leave();
     askSoon(box);
   }
