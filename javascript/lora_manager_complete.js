@@ -227,7 +227,7 @@
 
   /** @param {Item} item @param {number} index @param {string} typed */
   function option(item, index, typed) {
-    const line = make("div", "lora-manager-complete-option");
+    const line = make("div", item.kind === "field" ? "lora-manager-complete-option lora-manager-complete-short" : "lora-manager-complete-option");
     line.id = `${ID}_${index}`;
     line.setAttribute("role", "option");
     if (item.kind !== "field") line.append(picture(item));

@@ -232,7 +232,7 @@ def _words_of_library(asked: Asked, typed: str, said: Said, known: set[str]) -> 
         lora = loras.get(one.lora_id)
         if lora:
             others = f" and {len(one.others)} more" if one.others else ""
-            detail = f"of {lora['name']}{others}, not in the prompt"
+            detail = f"not in the prompt: {lora['name']}{others}"
             items.append(
                 _item("word", one.word, one.word, detail, lora=_short(lora), fits=_fits(asked, lora))
             )

@@ -17,7 +17,7 @@ PROMPT = "#txt2img_prompt textarea"
 
 def open_prompt_page(page: Page, sidecar: Sidecar) -> None:
     """Sign in to the sidecar, then show the stand-in page, whose requests reach it below `lora-manager/`."""
-    if not page.context.cookies(sidecar.url):
+    if not page.context.request.get(f"{sidecar.url}/api/v1/library/status").ok:
         page.goto(sidecar.door)
         page.locator("#count").wait_for()
     page.route("**/host-page", lambda route: route.fulfill(content_type="text/html", body=PAGE))

@@ -212,7 +212,7 @@ def test_trigger_words_of_loras_in_the_prompt_come_first(complete: Complete) -> 
     answer = complete("<lora:neon_samurai:1> night, glow|")
     assert [(item["text"], item["detail"]) for item in answer["items"]] == [
         ("glowing katana", "of neon_samurai"),
-        ("glowing ink", "of ink wash, not in the prompt"),
+        ("glowing ink", "not in the prompt: ink wash"),
     ]
     assert answer["items"][0]["lora"]["name"] == "neon_samurai"
 
@@ -246,7 +246,7 @@ def test_a_word_of_several_loras_says_how_many(complete: Complete) -> None:
     for base, name in (("SDXL", "more_ink"), ("SD 1.x", "ink wash")):
         (item,) = complete("ink|", base=base)["items"]
         assert (item["text"], item["fits"]) == ("ink wash", True)
-        assert item["detail"] == f"of {name} and 1 more, not in the prompt"
+        assert item["detail"] == f"not in the prompt: {name} and 1 more"
 
 
 def test_the_words_of_the_users_groups_count(complete: Complete, api: TestClient) -> None:
