@@ -7,21 +7,19 @@ seed, so what draws by seed for several images waits for it. What was composed a
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import host, host_facts, host_job
 from .client import Client, Refused
 from .log import log
+from .spread import Wanted, find_groups
+from .tags import DRAW, MAY_DRAW, TAG, holds, is_prompt
 
 COMPOSE_SECONDS = 2.0
 AT_ONCE = 200
-TAG = re.compile(r"<(?:lora|lyco|set):", re.IGNORECASE)
-DRAW = re.compile(r"<(?:lora|lyco):\s*\?", re.IGNORECASE)
-MAY_DRAW = re.compile(r"<(?:(?:lora|lyco):\s*\?|set:)", re.IGNORECASE)  # a set's text can hold a draw
 PARAMETER, SETS_PARAMETER = "LoRA Manager", "LoRA sets"
 
 
@@ -61,16 +59,16 @@ class Composition:
         first = positive == "prompt"
         if not first and given_negative == "" and isinstance(getattr(p, "negative_prompt", None), str):
             given_negative = p.negative_prompt  # as the host takes it; set only if composing changes it
-        tagged = _holds(TAG, given, given_negative)
+        tagged = holds(TAG, given, given_negative)
         if not is_prompt(given) or not (tagged or (given and positive in host_job.SPREAD_LATER)):
             return
         waits = isinstance(given, str) and positive in host_job.SPREAD_LATER and host_job.rounds(p) > 1
-        if _holds(MAY_DRAW, given, given_negative):
-            if waits and _holds(DRAW, given, given_negative):
+        if holds(MAY_DRAW, given, given_negative):
+            if waits and holds(DRAW, given, given_negative):
                 return
             host_job.fix_seed(p)
         seeds = host_job.seeds_to_draw_by(p, len(given) if isinstance(given, list) else 1)
-        answer = self._ask(p, given, given_negative, seeds, limit)
+        answer = self._ask(p, given, given_negative, seeds, limit, host_job.images_at_once(p))
         if waits and answer.get("draws"):
             return
         self._take(answer)
@@ -99,68 +97,48 @@ class Composition:
         Raises:
             Unavailable, Refused: as `begin`.
         """
-        places = [] if self.stopped else self._unsettled_lists(p) + self._unsettled_fields(p)
-        wanted = list(dict.fromkeys(place.wants for place in places))
-        if not wanted:
+        if self.stopped:
             return
         limit = time.monotonic() + COMPOSE_SECONDS
-        composed: dict[tuple[str, str, int], tuple[str, str]] = {}
-        for start in range(0, len(wanted), AT_ONCE):
-            part = wanted[start : start + AT_ONCE]
-            prompts, negatives = [each[0] for each in part], [each[1] for each in part]
-            answer = self._ask(p, prompts, negatives, [each[2] for each in part], limit)
+        for group in find_groups(p, self._is_settled):
+            wanted = group.wanted()
+            composed = dict(zip(wanted, self._ask_for_all(p, wanted, group.batch, limit)))
+            for place in group.places:
+                place.put(*composed[place.wants])
+            self._changed |= any(pair != wants[:2] for wants, pair in composed.items())
+            self._differ |= len({wants.seed for wants in wanted}) > 1
+        self._write_parameters(p)
+
+    def _ask_for_all(
+        self, p: Any, wanted: list[Wanted], batch: int, limit: float
+    ) -> Iterator[tuple[str, str]]:
+        step = max(1, AT_ONCE // batch) * batch
+        for part in (wanted[start : start + step] for start in range(0, len(wanted), step)):
+            prompts, negatives = [each.prompt for each in part], [each.negative for each in part]
+            answer = self._ask(p, prompts, negatives, [each.seed for each in part], limit, batch)
             new = _as_asked(prompts, answer.get("prompt"))
             new_negatives = _as_asked(negatives, answer.get("negative_prompt"))
             if new is None or new_negatives is None:
                 raise Refused("the sidecar's answer has another number of prompts")
             self._take(answer)
-            composed.update(zip(part, zip(new, new_negatives)))
-        for place in places:
-            place.put(*composed[place.wants])
-        self._changed |= any(pair != wants[:2] for wants, pair in composed.items())
-        self._differ = len({wants[2] for wants in wanted}) > 1
-        self._write_parameters(p)
+            yield from zip(new, new_negatives)
 
-    def _unsettled_lists(self, p: Any) -> list[_Place]:
-        places: list[_Place] = []
-        for positive, negative in host_job.SPREAD_FIELDS:
-            prompts, negatives = getattr(p, positive, None), getattr(p, negative, None)
-            if not isinstance(prompts, list) or not is_prompt(prompts):
-                continue
-            others = negatives if isinstance(negatives, list) and is_prompt(negatives) else []
-            seeds = host_job.seeds_to_draw_by(p, len(prompts), getattr(p, "all_seeds", None))
-            for i, prompt in enumerate(prompts):
-                other = others[i] if i < len(others) else ""
-                if self._is_unsettled(prompt, other):
-                    wants = (prompt, other, _seed_of(prompt, other, seeds, i))
-                    places.append(_Place(wants, _put_in_lists(prompts, others, i)))
-        return places
-
-    def _unsettled_fields(self, p: Any) -> list[_Place]:
-        """What still stands in the fields themselves, since they had to wait, or since the host took it from a list."""
-        places: list[_Place] = []
-        first = host_job.seeds_to_draw_by(p, 1, getattr(p, "all_seeds", None))
-        for positive, negative in [*host_job.prompt_fields(p), host_job.MAIN_FIELDS]:
-            prompt, other = getattr(p, positive, None), getattr(p, negative, None)
-            other = other if isinstance(other, str) else ""
-            if isinstance(prompt, str) and self._is_unsettled(prompt, other):
-                places.append(_Place((prompt, other, first[0]), _put_in_fields(p, positive, negative)))
-        return places
-
-    def _is_unsettled(self, *prompts: str) -> bool:
-        return any(prompt not in self._settled and TAG.search(prompt) for prompt in prompts)
+    def _is_settled(self, prompt: str) -> bool:
+        return prompt in self._settled or not TAG.search(prompt)
 
     def _settle(self, prompts: Any) -> None:
         self._settled.update([prompts] if isinstance(prompts, str) else prompts if is_prompt(prompts) else [])
 
-    def _ask(self, p: Any, prompt: Any, negative: Any, seeds: list[int], limit: float) -> dict[str, Any]:
+    def _ask(
+        self, p: Any, prompt: Any, negative: Any, seeds: list[int], limit: float, batch: int = 1
+    ) -> dict[str, Any]:
         content: dict[str, Any] = {
             "prompt": prompt,
             "host": host.kind(),
             "checkpoint": host_job.checkpoint(p),
             "add_trigger_words": self.trigger_words,
             "seed": seeds[0] if len(set(seeds)) == 1 else seeds,  # one is known to every sidecar
-            "facts": host_facts.facts(p),
+            "facts": {**host_facts.facts(p), "batch_size": batch},
         }
         if is_prompt(negative):
             content["negative_prompt"] = negative
@@ -202,56 +180,7 @@ class Composition:
         """A batch begins: its images' parameters speak of what was drawn for them, not of the other batches."""
         if self._differ and is_prompt(prompts):
             self._write_parameters(p, prompts)
-
-
-@dataclass
-class _Place:
-    """Where a prompt stands, and its negative one: at an index of two lists, or in two fields of `p`.
-
-    wants: prompt, negative prompt, seed.
-    """
-
-    wants: tuple[str, str, int]
-    put: Callable[[str, str], None]
-
-
-def _put_in_lists(prompts: list[str], negatives: list[str], index: int) -> Callable[[str, str], None]:
-    def put(prompt: str, negative: str) -> None:
-        # in place: the host has handed the list on already, even to `p.init` itself
-        prompts[index] = prompt
-        if index < len(negatives):
-            negatives[index] = negative
-
-    return put
-
-
-def _put_in_fields(p: Any, positive: str, negative: str) -> Callable[[str, str], None]:
-    def put(prompt: str, composed_negative: str) -> None:
-        setattr(p, positive, prompt)
-        if isinstance(getattr(p, negative, None), str):
-            setattr(p, negative, composed_negative)
-
-    return put
-
-
-def is_prompt(value: Any) -> bool:
-    """Whether a host's field holds one prompt, or one for each image."""
-    return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(each, str) for each in value)
-    )
-
-
-def _holds(pattern: re.Pattern[str], *fields: Any) -> bool:
-    """Whether one of the prompts in some fields of `p` matches."""
-    texts = [
-        text for each in fields if is_prompt(each) for text in ([each] if isinstance(each, str) else each)
-    ]
-    return any(pattern.search(text) for text in texts)
-
-
-def _seed_of(prompt: str, negative: str, seeds: list[int], index: int) -> int:
-    """The seed that this image draws by; one for all where nothing is drawn, so that they are asked for once."""
-    return seeds[index] if MAY_DRAW.search(prompt) or MAY_DRAW.search(negative) else seeds[0]
+            host_job.name_hires_prompts(p)
 
 
 def _as_asked(asked: list[str], composed: Any) -> list[str] | None:

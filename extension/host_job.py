@@ -171,8 +171,25 @@ SPREAD_FIELDS = (
     ("all_prompts", "all_negative_prompts"),
     ("all_hr_prompts", "all_hr_negative_prompts"),  # the A1111 line's second pass
 )
+HIRES_PARAMETERS = {
+    "Hires prompt": ("all_prompts", "all_hr_prompts"),
+    "Hires negative prompt": ("all_negative_prompts", "all_hr_negative_prompts"),
+}
 # The A1111 line's first prompt with styles, told in a grid.
 MAIN_FIELDS = ("main_prompt", "main_negative_prompt")
+
+
+def name_hires_prompts(p: Any) -> None:
+    """Have the second pass's prompts of the batch that begins stand in its images' parameters, where they differ from
+    the first's. The A1111 line itself takes those of the first batch (get_hr_prompt's index is one within a batch)."""
+    parameters, at = getattr(p, "extra_generation_params", None), int(getattr(p, "iteration", 0) or 0)
+    for name, (first, second) in HIRES_PARAMETERS.items():
+        prompts, hires = getattr(p, first, None), getattr(p, second, None)
+        image = at * images_at_once(p)
+        if not isinstance(parameters, dict) or name not in parameters:
+            continue
+        if isinstance(prompts, list) and isinstance(hires, list) and image < min(len(prompts), len(hires)):
+            parameters[name] = hires[image] if hires[image] != prompts[image] else None
 
 
 class LastMoment:
