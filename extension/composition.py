@@ -7,6 +7,7 @@ seed, so what draws by seed for several images waits for it. What was composed a
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from .tags import DRAW, MAY_DRAW, TAG, holds, is_prompt
 
 COMPOSE_SECONDS = 2.0
 AT_ONCE = 200
+MOST_TOLD = 10
+LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
 PARAMETER, SETS_PARAMETER = "LoRA Manager", "LoRA sets"
 
 
@@ -149,37 +152,36 @@ class Composition:
 
     def _take(self, answer: dict[str, Any]) -> None:
         """Remember what else an answer says; of one that is older or newer, what is there."""
-        errors = []
-        for note in _objects(answer.get("notes")):
-            if not note.get("message") or note in self._notes:
-                continue
-            self._notes.append(note)
-            if note.get("level") == "error":
-                errors.append(str(note["message"]))
-                log.error("%s", note["message"])
-            elif note.get("level") == "warning":
-                log.warning("%s", note["message"])
+        notes = [note for note in _objects(answer.get("notes")) if note.get("message")]
+        new = [note for note in notes if note not in self._notes]
+        self._notes += new
+        wrong = [note for note in new if note.get("level") in LEVELS]
+        for note in wrong[:MOST_TOLD]:
+            log.log(LEVELS[note["level"]], "%s", note["message"])
+        if len(wrong) > MOST_TOLD:
+            log.warning("and %d more of the kind", len(wrong) - MOST_TOLD)
         for each in _objects(answer.get("sets")):
             if each.get("name"):
                 self._sets.setdefault(str(each["name"]), _set_text(each))
         if answer.get("stop") is True:
-            self.stopped = " ".join(errors) or "The prompt has an error."
+            errors = [str(note["message"]) for note in notes if note.get("level") == "error"]
+            self.stopped = _join(errors, " ") or "The prompt has an error."
 
-    def _write_parameters(self, p: Any, prompts: Any = None) -> None:
+    def _write_parameters(self, p: Any, prompts: list[str] | None = None) -> None:
         """Say in the image's parameters what was changed; with `prompts`, only what concerns these."""
         parameters = _parameters(p)
         if self.stopped:
             parameters[PARAMETER] = f"stopped. {self.stopped}"
         elif self._changed:
             messages = [str(note["message"]) for note in self._notes if _concerns(note, prompts)]
-            parameters[PARAMETER] = "; ".join(dict.fromkeys(messages)) or "prompt composed"
+            parameters[PARAMETER] = _join(messages, "; ") or "prompt composed"
         if self._sets:
             parameters[SETS_PARAMETER] = ", ".join(self._sets.values())
 
-    def narrow(self, p: Any, prompts: Any) -> None:
+    def narrow(self, p: Any) -> None:
         """A batch begins: its images' parameters speak of what was drawn for them, not of the other batches."""
-        if self._differ and is_prompt(prompts):
-            self._write_parameters(p, prompts)
+        if self._differ:
+            self._write_parameters(p, host_job.batch_prompts(p))
             host_job.name_hires_prompts(p)
 
 
@@ -212,6 +214,14 @@ def _parameters(p: Any) -> dict[str, Any]:
     return parameters if isinstance(parameters, dict) else {}
 
 
+def _join(messages: list[str], separator: str) -> str:
+    """Different messages in one line, not more than a person reads."""
+    each = list(dict.fromkeys(messages))
+    return separator.join(
+        each[:MOST_TOLD] + ([f"(and {len(each) - MOST_TOLD} more)"] if len(each) > MOST_TOLD else [])
+    )
+
+
 def _set_text(each: dict[str, Any]) -> str:
     """A set as the image's parameters name it: `NAME v3`, with its weight behind where that is not 1."""
     version = f" v{each['version']}" if each.get("version") else ""
@@ -220,10 +230,8 @@ def _set_text(each: dict[str, Any]) -> str:
     return f"{each['name']}{version}" + (f" ({weight:g})" if scaled else "")
 
 
-def _concerns(note: dict[str, Any], prompts: Any) -> bool:
+def _concerns(note: dict[str, Any], prompts: list[str] | None) -> bool:
     """Whether a note is about one of the prompts; one that names no LoRA is about all."""
     if prompts is None or not note.get("lora"):
         return True
-    return any(
-        f":{note['lora']}" in prompt for prompt in ([prompts] if isinstance(prompts, str) else prompts)
-    )
+    return any(f":{note['lora']}" in prompt for prompt in prompts)

@@ -96,11 +96,11 @@ class Generations:
             log.warning("%s", text)
         self._told = text
 
-    def batch(self, p: Any, prompts: Any) -> None:
-        """One of the job's batches begins, with these prompts."""
+    def batch(self, p: Any) -> None:
+        """One of the job's batches begins."""
         job = _open_job(p)
         if job is not None:
-            job.composition.narrow(p, prompts)
+            job.composition.narrow(p)
 
     def image_saved(self, p: Any, filename: str) -> None:
         job = getattr(p, JOB, None) or getattr(self._current, "job", None)

@@ -40,8 +40,8 @@ def make_script(generations: Generations, settings: Callable[[], Settings]) -> t
         else:
             generations.before(p, choice)
 
-    def before_process_batch(_self: Any, p: Any, *_arguments: Any, **batch: Any) -> None:
-        generations.batch(p, batch.get("prompts"))
+    def before_process_batch(_self: Any, p: Any, *_arguments: Any, **_batch: Any) -> None:
+        generations.batch(p)
 
     def postprocess(_self: Any, p: Any, _processed: Any, *_arguments: Any) -> None:
         if not by_callback:

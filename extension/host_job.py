@@ -9,6 +9,7 @@ import os
 import random
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,18 @@ HIRES_PARAMETERS = {
 MAIN_FIELDS = ("main_prompt", "main_negative_prompt")
 
 
+def batch_prompts(p: Any) -> list[str]:
+    """The prompts of the batch that the host is at, those of a second pass among them."""
+    size, at = images_at_once(p), int(getattr(p, "iteration", 0) or 0)
+    lists = [getattr(p, positive, None) for positive, _ in SPREAD_FIELDS]
+    return [
+        str(prompt)
+        for each in lists
+        if isinstance(each, list)
+        for prompt in each[at * size : (at + 1) * size]
+    ]
+
+
 def name_hires_prompts(p: Any) -> None:
     """Have the second pass's prompts of the batch that begins stand in its images' parameters, where they differ from
     the first's. The A1111 line itself takes those of the first batch (get_hr_prompt's index is one within a batch)."""
@@ -198,13 +211,15 @@ class LastMoment:
 
     def __init__(self, p: Any, before: Callable[[], None], after: Callable[[], None]) -> None:
         self._p, self._before, self._after = p, before, after
+        self.replaced = getattr(p, "__dict__", {}).get("init")  # another extension's stand-in
         if callable(getattr(p, "init", None)):
             p.init = self
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         forget_last_moment(self._p)
         self._before()
-        result = self._p.init(*arguments, **named)
+        init = self.replaced or partial(type(self._p).init, self._p)
+        result = init(*arguments, **named)
         self._after()
         return result
 
@@ -212,8 +227,12 @@ class LastMoment:
 def forget_last_moment(p: Any) -> None:
     """Take the stand-in away; also from a copy, which would speak for the original."""
     own = getattr(p, "__dict__", {})
-    if isinstance(own.get("init"), LastMoment):
-        del own["init"]
+    standing = own.get("init")
+    if isinstance(standing, LastMoment):
+        if standing.replaced is None:
+            del own["init"]
+        else:
+            own["init"] = standing.replaced
 
 
 # Stopping
