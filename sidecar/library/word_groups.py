@@ -39,8 +39,7 @@ def groups_of(
     """
     if said is not None:
         return [
-            Group(tuple(one["words"]), one["name"], one["mode"], one["place"], one["negative"])
-            for one in said
+            Group(tuple(one["words"]), *(one.get(key, default) for key, default in _DEFAULTS)) for one in said
         ]
     lists = [split_words(word) for word in trigger_words]
     outfits = [words for words in lists if len(words) > 1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.prompts.facts import Facts
-from sidecar.prompts.grammar import FORBIDDEN_IN_NAMES, Tag, find_comments, find_tags, is_within
+from sidecar.prompts.grammar import FORBIDDEN_IN_NAMES, Tag, find_comments, find_tags, is_cut
 from sidecar.prompts.reading import Reading, Unreadable, read_tag
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
@@ -55,7 +55,7 @@ def activated(request: Request, prompts: Sequence[str]) -> list[Activated]:
 def host_tags(prompt: str, facts: Facts) -> list[Tag]:
     """The LoRA tags that a host sees: not those in comments, where it takes comments out."""
     comments = find_comments(prompt) if facts.comments else []
-    return [tag for tag in find_tags(prompt) if tag.is_lora and not is_within(tag.start, comments)]
+    return [tag for tag in find_tags(prompt) if tag.is_lora and not is_cut(tag, comments)]
 
 
 def _of_one_image(request: Request, tags: Sequence[Tag]) -> list[Activated]:

@@ -12,7 +12,6 @@ from typing import Any
 from sidecar.database import Database
 from sidecar.library.find.complete import HINTS
 from sidecar.library.find.complete import complete as complete_query
-from sidecar.library.find.parse import FIELDS
 from sidecar.library.queries import read_items
 from sidecar.memo import remember
 from sidecar.prompts.complete_sets import find_sets
@@ -32,6 +31,9 @@ LIMIT = 12
 _BEGUN = re.compile(r"<(lora|lyco|set):([^<>\n]*)\Z", re.IGNORECASE)
 _REST_OF_NAME = re.compile(r"([^<>:,\n]*)(:[^<>\n]*)?>")
 _WORD_END = re.compile(r"[^,;|<>()\[\]{}\n\r]*\Z")
+_DRAW_FIELDS = (
+    "set", "tag", "base", "collection", "folder", "is", "label", "type", "author", "name", "title", "trigger",
+)  # fmt: skip
 _FORBIDDEN = re.compile(f"[{FORBIDDEN_IN_NAMES}]")
 
 
@@ -144,7 +146,7 @@ def _in_draw(asked: Asked, start: int) -> tuple[Place, Items]:
         place = Place(start + len("set:"), asked.at)
         return place, [_set_item(asked, one, one["name"]) for one in _sets(asked, typed[len("set:") :])]
     if not typed.strip():
-        fields = [_item("field", f"{one}:", f"{one}:", _hint(one)) for one in ("set", *FIELDS)]
+        fields = [_item("field", f"{one}:", f"{one}:", _hint(one)) for one in _DRAW_FIELDS]
         return Place(asked.at, asked.at), fields
     known = complete_query(asked.database, typed, len(typed))
     place = Place(start + known["start"], start + known["end"])
@@ -159,7 +161,9 @@ def _in_draw(asked: Asked, start: int) -> tuple[Place, Items]:
 
 
 def _hint(name: str) -> str:
-    return "the LoRAs of a set, in turn" if name == "set" else HINTS[name]
+    if name == "set":
+        return "the LoRAs of a set, in turn"
+    return "" if _FORBIDDEN.search(HINTS[name]) else HINTS[name]  # a tag has no room for "as in >4"
 
 
 def _detail(one: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sidecar.library.word_groups import Group
+from sidecar.library.word_groups import Group, split_words
 from sidecar.prompts.activation import Activated, activated, known_to_host, speakable_name, unspeakable
 from sidecar.prompts.expand import Expander, Expansion, expand_negative
 from sidecar.prompts.facts import Facts
@@ -21,6 +21,7 @@ from sidecar.prompts.grammar import (
     find_comments,
     find_tags,
     format_weight,
+    is_cut,
     is_within,
     replace_tags,
 )
@@ -111,7 +112,7 @@ class _Prompt:
         expansion = Expander(request).expand(prompt)
         tags = find_tags(expansion.text)
         comments = find_comments(expansion.text) if request.facts.comments else []
-        self._tags = [tag for tag in tags if tag.is_lora and not is_within(tag.start, comments)]
+        self._tags = [tag for tag in tags if tag.is_lora and not is_cut(tag, comments)]
         request.look_up(tag.name for tag in self._tags)
         self._written = [expansion.text[tag.start : tag.end] for tag in self._tags]
         self._meant: list[Resolved | None] = [request.resolve(tag.name) for tag in self._tags]
@@ -121,7 +122,8 @@ class _Prompt:
             texts = self._add_words(expansion, texts, words, add_trigger_words)
         text = replace_tags(expansion.text, self._tags, texts)
         self.text = put_words(put_words(text, words.start, "start"), words.end, "end")
-        self.negatives = [*expansion.negatives, *words.negative]
+        of_sets = (part for text in expansion.negatives for part in split_words(text))
+        self.negatives = [*of_sets, *words.negative]
 
     def _rewrite(self, at: int, written: str) -> str | None:
         """A tag's text as the host should read it; None leaves it out."""
@@ -265,7 +267,10 @@ class _Prompt:
                 continue
             done.add(found.id)
             chosen = expansion.words.get(found.name)
-            groups = [Group(tuple(chosen))] if chosen is not None else found.groups if all_loras else []
+            if chosen is not None:
+                groups = [Group(tuple(chosen))]
+            else:
+                groups = found.groups if all_loras and found.name not in self._request.words_done else []
             added = list[str]()
             for group in wanted_groups(groups, said):
                 if group.negative:

@@ -11,7 +11,7 @@ from sidecar.prompts.grammar import (
     find_comments,
     find_tags,
     format_weight,
-    is_within,
+    is_cut,
     replace_tags,
     to_number,
 )
@@ -56,7 +56,7 @@ class Expander:
         texts: list[str | None] = []
         for tag in tags:
             written = text[tag.start : tag.end]
-            if is_within(tag.start, comments):
+            if is_cut(tag, comments):
                 texts.append(written)
             elif tag.is_set:
                 texts.append(self._expand_set(tag, scale, trail))

@@ -154,6 +154,11 @@ def is_within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start <= place < end for start, end in spans)
 
 
+def is_cut(tag: Tag, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a span takes anything of a tag: then the host sees no tag there."""
+    return any(start < tag.end and tag.start < end for start, end in spans)
+
+
 def replace_tags(prompt: str, tags: Sequence[Tag], texts: Sequence[str | None]) -> str:
     """The prompt with each tag's text put in its place.
 

@@ -37,6 +37,7 @@ class Request:
     weight_cap: float = 0.0
     complete: bool = True
     seed: int | None = None
+    words_done: frozenset[str] = frozenset()
     notes: list[Note] = field(default_factory=list)
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     draws: list[dict[str, Any]] = field(default_factory=list)

@@ -20,7 +20,6 @@ Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
 Prompts = Annotated[list[Prompt], Field(max_length=1_000)]
 Name = Annotated[str, Field(max_length=1_000)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**64)]
-MAX_TOGETHER = 4 * MAX_PROMPT
 
 
 class Told(BaseModel):
@@ -32,12 +31,14 @@ class Told(BaseModel):
 
 
 class ComposeRequest(Told):
-    """A prompt, or the prompts of a batch, on the way to a host."""
+    """A prompt, or the prompts of a batch, on the way to a host. `words_done` names LoRAs whose trigger words have been
+    seen to, when a prompt is composed a second time."""
 
     prompt: Prompt | Prompts
     negative_prompt: Prompt | Prompts = ""
     seed: Seed | Annotated[list[Seed], Field(max_length=1_000)] | None = None
     add_trigger_words: bool = False
+    words_done: Annotated[list[Name], Field(max_length=10_000)] = []
 
 
 class LintRequest(Told):
@@ -67,6 +68,7 @@ def compose_prompt(request: ComposeRequest, state: Sidecar) -> Response:
     seeds = request.seed if isinstance(request.seed, list) else None
     asked = _request(state, request)
     asked.seed = request.seed if isinstance(request.seed, int) else None
+    asked.words_done = frozenset(request.words_done)
     composed = compose_all(asked, prompts, negatives, seeds, add_trigger_words=request.add_trigger_words)
     answer: dict[str, Any] = {
         "prompt": composed.prompts[0] if isinstance(request.prompt, str) else composed.prompts,

@@ -14,7 +14,7 @@ from sidecar.library.word_groups import Group
 _TAGS = re.compile(r"<\w+:[^>]*>")
 _WEIGHT = re.compile(r":\s*[-+]?[\d.]+\s*(?=[)\]])")
 _BRACKETS = re.compile(r"[()\[\]{}\\]+")
-_BREAKS = re.compile(r"[,;|\n\r\t]+|[.!?](?=\s|$)|\bBREAK\b|\bAND\b")
+_BREAKS = re.compile(r"[,;|\n\r\t]+|[.!?]+(?=[\s,;|]|$)|\bBREAK\b|\bAND\b")
 _SPACES = re.compile(r"[\s_]+")
 
 

@@ -57,6 +57,7 @@ def check_composed(request: Request, prompts: Sequence[str], negatives: Sequence
         for check in (check_weights, check_bases, check_twice):
             _note(request, check(look))
         _note(request, (one for one in check_names(look) if one.code == "same_stem"))
+        _note(request, (one for one in check_places(look) if one.code == "cut_by_comment"))
     for negative in negatives:
         _note(
             request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sidecar.prompts.grammar import find_comments, find_tags, find_unclosed, is_within
+from sidecar.prompts.grammar import find_comments, find_tags, find_unclosed, is_cut, is_within
 from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, Problem, left_out
 from sidecar.prompts.sets.reading import find_set
 
@@ -75,12 +75,15 @@ def _in_comments(look: Look) -> Iterator[Problem]:
         if is_within(tag.start, look.comments):
             message = "This stands in a comment, which the host takes out."
             yield Problem("info", "in_comment", message, tag.start, tag.end, lora=tag.name.strip())
+        elif is_cut(tag, look.comments):
+            message = "A comment begins inside this tag (# or //), and the host takes it out from there on."
+            yield Problem("error", "cut_by_comment", message, tag.start, tag.end, lora=tag.name.strip())
 
 
 def _in_negative(look: Look) -> Iterator[Problem]:
     comments = find_comments(look.negative) if look.request.facts.comments else []
     for tag in find_tags(look.negative):
-        if is_within(tag.start, comments):
+        if is_cut(tag, comments):
             continue
         if tag.is_set:
             if find_set(look.request.database, tag.name) is None:

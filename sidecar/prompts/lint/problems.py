@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.prompts.grammar import Tag, find_comments, find_tags, is_within
+from sidecar.prompts.grammar import Tag, find_comments, find_tags, is_cut
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
 
@@ -76,7 +76,7 @@ class Look:
 
     def __post_init__(self) -> None:
         self.comments = find_comments(self.prompt) if self.request.facts.comments else []
-        self.tags = [tag for tag in find_tags(self.prompt) if not is_within(tag.start, self.comments)]
+        self.tags = [tag for tag in find_tags(self.prompt) if not is_cut(tag, self.comments)]
         plain = [tag for tag in self.tags if tag.is_lora and not tag.is_draw]
         self.request.look_up(tag.name for tag in plain)
         found = ((tag, self.request.resolve(tag.name)) for tag in plain)

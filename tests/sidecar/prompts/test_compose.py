@@ -7,36 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from conftest import Ask
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lora_files import add_side_file, make_lora
+from lora_files import make_lora
 from starlette.testclient import TestClient
 
-from sidecar.prompts.grammar import find_tags, replace_tags
-from sidecar.prompts.words import has_words
-
-Compose = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def compose(loras: Path, scan: Callable[[], None], api: TestClient) -> Compose:
-    path = make_lora(loras / "styles" / "InkWash.safetensors", ss_output_name="inkwash-000010")
-    add_side_file(path, ".json", {"activation text": "ink wash, soft brush", "preferred weight": 0.7})
-    make_lora(loras / "plain.v1.safetensors")
-    make_lora(loras / "one.safetensors", ss_output_name="shared")
-    make_lora(loras / "two.safetensors", ss_output_name="shared")
-    make_lora(loras / "a" / "twin.safetensors", modelspec__trigger_phrase="first")
-    make_lora(loras / "b" / "twin.safetensors", width=2048, modelspec__trigger_phrase="second")
-    (loras / "cut.safetensors").write_bytes(b"")
-    scan()
-
-    def ask(prompt: Any, **more: Any) -> dict[str, Any]:
-        answer = api.post("prompts/compose", json={"prompt": prompt, **more})
-        assert answer.status_code == 200, answer.text
-        result: dict[str, Any] = answer.json()
-        return result
-
-    return ask
+from sidecar.prompts.grammar import find_tags
 
 
 @pytest.mark.parametrize(
@@ -70,18 +47,18 @@ def compose(loras: Path, scan: Callable[[], None], api: TestClient) -> Compose:
         ("<lora:>", "<lora:>"),
     ],
 )
-def test_composed(compose: Compose, typed: str, composed: str) -> None:
+def test_composed(compose: Ask, typed: str, composed: str) -> None:
     assert compose(typed)["prompt"] == composed
 
 
-def test_what_was_done_is_said(compose: Compose) -> None:
+def test_what_was_done_is_said(compose: Ask) -> None:
     answer = compose("<lora:inkwash> <lora:nowhere:1>", host="reforge")
     assert [note["code"] for note in answer["notes"]] == ["renamed_lora", "weight_filled", "unknown_lora"]
     assert "every LoRA" in answer["notes"][2]["message"]
     assert [(lora["name"], lora["weight"]) for lora in answer["loras"]] == [("InkWash", 0.7)]
 
 
-def test_trigger_words_are_added_when_asked_and_never_doubled(compose: Compose) -> None:
+def test_trigger_words_are_added_when_asked_and_never_doubled(compose: Ask) -> None:
     tag = "<lora:InkWash:1>"
     assert compose(f"a cat {tag}")["prompt"] == f"a cat {tag}"
     assert compose(f"a cat {tag}", add_trigger_words=True)["prompt"] == f"a cat {tag}, ink wash, soft brush"
@@ -94,11 +71,11 @@ def test_trigger_words_are_added_when_asked_and_never_doubled(compose: Compose) 
     assert compose(f"{tag}{tag}", add_trigger_words=True)["prompt"] == f"{tag}{tag}, ink wash, soft brush"
 
 
-def test_a_path_chooses_between_two_files_of_one_stem(compose: Compose) -> None:
+def test_a_path_chooses_between_two_files_of_one_stem(compose: Ask) -> None:
     assert compose("<lora:b/twin:1>", add_trigger_words=True)["prompt"] == "<lora:twin:1>, second"
 
 
-def test_a_batch_comes_back_in_its_shape(compose: Compose) -> None:
+def test_a_batch_comes_back_in_its_shape(compose: Ask) -> None:
     answer = compose(["<lora:inkwash:1>", "plain"], negative_prompt=["n1", "n2"])
     assert answer["prompt"] == ["<lora:InkWash:1>", "plain"]
     assert answer["negative_prompt"] == ["n1", "n2"]
@@ -111,7 +88,7 @@ def test_an_unread_library_drops_nothing(api: TestClient, loras: Path) -> None:
     assert answer["notes"][0]["code"] == "unknown_lora_kept"
 
 
-def test_an_unreachable_folder_drops_nothing(compose: Compose, loras: Path, scan: Callable[[], None]) -> None:
+def test_an_unreachable_folder_drops_nothing(compose: Ask, loras: Path, scan: Callable[[], None]) -> None:
     loras.rename(loras.with_name("unplugged"))
     scan()
     assert compose("<lora:InkWash:1>")["prompt"] == "<lora:InkWash:1>"
@@ -122,22 +99,107 @@ def test_a_wrong_request_is_422(api: TestClient, body: dict[str, Any]) -> None:
     assert api.post("prompts/compose", json=body).status_code == 422
 
 
-def test_many_tags_are_composed(compose: Compose) -> None:
+def test_many_tags_are_composed(compose: Ask) -> None:
     assert compose("<lora:inkwash:1>" * 10_000)["prompt"] == "<lora:InkWash:1>" * 10_000
     assert compose("a, <lora:nowhere:1>, " * 10_000 + "b")["prompt"] == "a, " * 10_000 + "b"
 
 
-pieces = st.sampled_from(
-    ["<lora:", ">", ":", "a", "<", "0.5", ",", " ", "🦊", "\n", "<lora:x:1>", "مرحبا", "(", "BREAK"]
-)
+PIECES = [
+    "<lora:InkWash:0.5>", "<lora:inkwash>", "<lora:nowhere:1>", "<lora:InkWsh:1>", "<LYCO:one:0,8>", "<lora:Outfits:1:te=x>", "<lora:Careful:nan>",
+    "<lora:plain_v1:1:0.5>", "<lora:shared:1>", "<set:Ink>", "<set:Loop:0.5>", "<set:none>", "<lora:?ink:0.1-0.9>", "<lora:?set:Ink>", "<lora:b/twin:1>",
+    "<lora:", "<", ">", ":", "=", ",", " ", "\n", "(", ")", "[", "]", ":1.2)", "BREAK", "ink wash", "red dress", "silver armor", "careful", "{", "|", "}", "#",
+    "//", "__w__", "🦊", "مرحبا", "<hypernet:x:1>", "\\",
+]  # fmt: skip
+HOSTS = [
+    {"host": "sdnext", "facts": {"lora_dir": "/loras"}},
+    {"host": "reforge", "facts": {"comments": True}},
+    {"host": "a1111"},
+    {},
+]
 
 
-@given(st.lists(pieces).map("".join))
-def test_untouched_tags_come_back_byte_for_byte(prompt: str) -> None:
-    tags = find_tags(prompt)
-    assert replace_tags(prompt, tags, [prompt[tag.start : tag.end] for tag in tags]) == prompt
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(HOSTS), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+def test_composed_prompts_stay_as_they_are_and_are_understood(
+    compose: Ask, lint: Ask, api: TestClient, prompt: str, host: dict[str, Any], words: bool
+) -> None:
+    """Composing again changes nothing, and the host has in effect what composing said."""
+    api.post(
+        "sets",
+        json={"name": "Ink", "loras": [{"name": "InkWash", "words": ["moody"]}], "negative_prompt": "text"},
+    )
+    api.post("sets", json={"name": "Loop", "loras": [{"name": "one"}], "prompt": "<set:Ink>, <set:Loop>"})
+    once = compose(prompt, add_trigger_words=words, seed=4, **host)
+    done = [lora["name"] for lora in once["loras"]]
+    more = {
+        "negative_prompt": once["negative_prompt"],
+        "add_trigger_words": words,
+        "seed": 4,
+        "words_done": done,
+        **host,
+    }
+    again = compose(once["prompt"], **more)
+    assert (again["prompt"], again["negative_prompt"]) == (once["prompt"], once["negative_prompt"])
+    checked = lint(once["prompt"], **host)
+    assert checked["loras"] == once["loras"] == again["loras"]
+    left = {"unknown_kind", "inexact_name", "bad_number", "decimal_comma", "unknown_set", "nothing_drawn"}
+    wrong = [one for one in checked["problems"] if one["code"] in left]
+    assert not wrong, (prompt, once["prompt"], wrong)
 
 
-@given(st.text(), st.text())
-def test_words_are_looked_for_without_ever_failing(text: str, words: str) -> None:
-    assert isinstance(has_words(text, words), bool)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+def test_without_our_tags_not_a_byte_changes(compose: Ask, prompt: str) -> None:
+    if not find_tags(prompt):
+        assert compose(prompt, add_trigger_words=True)["prompt"] == prompt
+
+
+def test_told_only_what_is_wrong_is_left_as_typed(compose: Ask, api: TestClient) -> None:
+    api.patch("settings", json={"before_generating": "tell"}).raise_for_status()
+    typed = "<lora:inkwash:1> <lora:InkWsh:1> <lora:nowhere:1> <lora:one:0,8> <lora:InkWash>"
+    answer = compose(typed, host="reforge")
+    assert answer["prompt"] == typed.replace("<lora:InkWash>", "<lora:InkWash:0.7>")
+    assert {"unknown_lora", "decimal_comma"} <= {note["code"] for note in answer["notes"]}
+    assert not answer["stop"] and answer["loras"] == []
+
+
+def test_the_job_is_stopped_only_when_the_user_wants_that_and_an_error_is_left(
+    compose: Ask, api: TestClient
+) -> None:
+    assert not compose("<lora:nowhere:1>")["stop"]
+    api.patch("settings", json={"before_generating": "stop"}).raise_for_status()
+    assert compose("<lora:nowhere:1>")["stop"]
+    assert compose("<lora:Outfits:1>", facts={"checkpoint_base": "SD 1.x"})["stop"]
+    assert not compose("<lora:inkwash:0,8>", host="reforge")["stop"]
+    assert api.patch("settings", json={"before_generating": "never"}).status_code == 400
+
+
+def test_weights_are_scaled_to_the_limit(compose: Ask, api: TestClient) -> None:
+    api.patch("settings", json={"weight_cap": 1.2}).raise_for_status()
+    answer = compose("<lora:one:1> <lora:two:0.5:te=0.3:unet=0.6> <lora:Careful:-0.5>")
+    assert answer["prompt"] == "<lora:one:0.6> <lora:two:0.3:te=0.18:unet=0.36> <lora:Careful:-0.3>"
+    assert "weights_capped" in [note["code"] for note in answer["notes"]]
+    assert compose(answer["prompt"])["prompt"] == answer["prompt"]
+    assert compose("<lora:one:1.2>")["prompt"] == "<lora:one:1.2>"
+
+
+def test_different_loras_in_one_batch_are_told(compose: Ask) -> None:
+    prompts = ["<lora:one:1>", "<lora:two:1>"]
+    for host, used in (("sdnext", "two"), ("reforge", "one")):
+        answer = compose(prompts, host=host, facts={"batch_size": 2})
+        assert "batch_differs" in [note["code"] for note in answer["notes"]]
+        assert [lora["name"] for lora in answer["loras"]] == [used]
+        alone = compose(prompts, host=host, facts={"batch_size": 1})
+        assert "batch_differs" not in [note["code"] for note in alone["notes"]]
+        assert [lora["name"] for lora in alone["loras"]] == ["one", "two"]
+
+
+def test_a_name_that_no_tag_can_hold_is_told(
+    compose: Ask, lint: Ask, loras: Path, scan: Callable[[], None]
+) -> None:
+    make_lora(loras / "a=b.safetensors", ss_output_name="plain name")
+    scan()
+    answer = compose("<lora:plain name:1>", host="sdnext")
+    assert answer["prompt"] == "" and answer["notes"][0]["code"] == "name_cannot_be_written"
+    assert compose("<lora:plain name:1>", host="reforge")["prompt"] == "<lora:plain name:1>"
+    assert lint("<lora:plain name:1>", host="sdnext")["problems"][0]["code"] == "name_cannot_be_written"
