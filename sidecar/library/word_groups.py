@@ -26,9 +26,6 @@ class Group:
         return {**asdict(self), "words": list(self.words)}
 
 
-_DEFAULTS = (("name", None), ("mode", "always"), ("place", "end"), ("negative", False), ("outfit", False))
-
-
 def groups_of(
     trigger_words: Sequence[str], negative: str, said: Sequence[dict[str, Any]] | None
 ) -> list[Group]:
