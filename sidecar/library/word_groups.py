@@ -35,9 +35,7 @@ def groups_of(
     unless the prompt speaks of another.
     """
     if said is not None:
-        return [
-            Group(tuple(one["words"]), *(one.get(key, default) for key, default in _DEFAULTS)) for one in said
-        ]
+        return [_as_said(one) for one in said]
     lists = [split_words(word) for word in trigger_words]
     outfits = [words for words in lists if len(words) > 1]
     groups = []
@@ -52,6 +50,18 @@ def groups_of(
         groups = [Group(tuple(dict.fromkeys(word for words in lists for word in words)))]
     negatives = split_words(negative)
     return [*groups, Group(tuple(negatives), negative=True)] if negatives else groups
+
+
+def _as_said(one: dict[str, Any]) -> Group:
+    """A group as it is kept; what was not said is as in a new one."""
+    return Group(
+        words=tuple(one["words"]),
+        name=one.get("name"),
+        mode=one.get("mode", "always"),
+        place=one.get("place", "end"),
+        negative=one.get("negative", False),
+        outfit=one.get("outfit", False),
+    )
 
 
 def split_words(text: str) -> list[str]:
