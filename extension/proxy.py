@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
@@ -35,6 +35,7 @@ HOSTS_OWN = frozenset({"host", "cookie", "authorization", "origin", "referer", "
 # the sidecar's cookie is of no use on the host's address, and the host adds these two lines itself
 DROPPED_ANSWERS = HOP_BY_HOP | {"set-cookie", "date", "server"}
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=32, keepalive_expiry=30)
+WHOLE = 256 * 1024  # a body up to this size is passed on in one piece
 TIMEOUT = httpx.Timeout(120.0, connect=3.0, pool=10.0)
 
 Send = Callable[[Any], Any]
@@ -119,11 +120,15 @@ class ProxyRoute(BaseRoute):
         if endpoint is None:
             return self._away(request)
         client = self._http(endpoint)
+        try:
+            content = await _body(request)
+        except ClientDisconnect:  # a page that takes its request back: nobody is there to be answered
+            return Response(status_code=499)
         upstream = client.build_request(
             request.method,
             endpoint.url + self._target(request.scope),
             headers=[*_request_headers(request.headers.raw), ("authorization", f"Bearer {endpoint.token}")],
-            content=request.stream() if _has_body(request) else None,
+            content=content,
         )
         try:
             answer = await client.send(upstream, stream=True)
@@ -136,6 +141,8 @@ class ProxyRoute(BaseRoute):
             self._supervisor.poke()
             log.warning("%s %s did not reach the sidecar (%s)", request.method, request.url.path, error)
             return self._away(request, 502)
+        except ClientDisconnect:
+            return Response(status_code=499)
         except httpx.HTTPError as error:
             return _error(504, "sidecar_slow", f"The sidecar took too long to answer ({error!r}).")
         response = StreamingResponse(_stream(answer), answer.status_code)
@@ -168,6 +175,16 @@ def _error(status: int, code: str, message: str) -> Response:
     return JSONResponse(
         {"error": {"code": code, "message": message, "detail": None}}, status, {"Retry-After": "1"}
     )
+
+
+async def _body(request: Request) -> bytes | AsyncIterator[bytes] | None:
+    """What a request carries: whole if it is small, so that the sidecar never sees half of what a page takes back while it
+    is typed in, else as it comes.
+    """
+    if not _has_body(request):
+        return None
+    size = request.headers.get("content-length", "")
+    return await request.body() if size.isdecimal() and int(size) <= WHOLE else request.stream()
 
 
 def _has_body(request: Request) -> bool:

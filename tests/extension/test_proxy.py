@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import types
 from collections.abc import AsyncIterator, Callable
@@ -125,6 +126,18 @@ def test_method_path_query_and_body_arrive_as_they_were(site: str) -> None:
 def test_a_chunked_upload_arrives(site: str) -> None:
     answer = httpx.post(f"{site}/lora-manager/up", content=(b"y" * 1000 for _ in range(50)))
     assert answer.json()["size"] == 50_000
+
+
+def test_a_request_that_is_taken_back_halfway_is_no_error_of_the_host(
+    site: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = httpx.URL(site)
+    with socket.create_connection((address.host, address.port or 80)) as connection:
+        connection.sendall(
+            f"POST /lora-manager/up HTTP/1.1\r\nHost: {address.host}\r\nContent-Length: 9\r\n\r\nhalf".encode()
+        )
+    assert httpx.post(f"{site}/lora-manager/up", content=b"whole").json()["size"] == 5
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_the_hosts_own_secrets_stay_with_it_and_the_token_is_added(site: str) -> None:
