@@ -13,7 +13,11 @@
    * @typedef {{box: HTMLTextAreaElement, start: number, end: number, caret: number, what: What, items: Item[], active: number}} Shown
    */
 
+  /** A letter that follows another one so soon waits so long, so that held keys do not ask for each repetition. */
+  const SOON = 40;
   const WAIT = 8;
+  /** Pictures come when the list has stood for so long, so that lists that pass by load none. */
+  const PICTURES = 120;
   /** UTF-16 units before and behind the caret that are sent. */
   const SENT = 8_000;
   const KEPT = 40;
@@ -40,6 +44,11 @@
   let showTimer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let watch;
+  let askedAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let pictureTimer;
+  /** Addresses of pictures that this page has loaded. @type {Set<string>} */
+  const loaded = new Set();
   /** @type {AbortController | null} */
   let asking = null;
   /** Where the user has closed the list with Escape. @type {{box: HTMLTextAreaElement, start: number, what: What} | null} */
@@ -61,6 +70,7 @@
       if (kind === "set") return "set";
       return /^\s*\?/.test(begun[2] ?? "") ? "draw" : kind === "lyco" ? "lyco" : "lora";
     }
+    if (/<\w*$/.test(before)) return null; // a tag that is only begun
     const word = WORD.exec(before)?.[0].trim() ?? "";
     return [...word.matchAll(/[\p{L}\p{N}]/gu)].length >= 2 ? "word" : null;
   }
@@ -167,6 +177,7 @@
   function close() {
     clearTimeout(showTimer);
     clearInterval(watch);
+    clearTimeout(pictureTimer);
     if (!open) return;
     open.box.removeAttribute("aria-activedescendant");
     open.box.setAttribute("aria-expanded", "false");
@@ -223,6 +234,10 @@
     box.setAttribute("aria-controls", ID);
     box.setAttribute("aria-expanded", "true");
     choose(open.active, false);
+    clearTimeout(pictureTimer);
+    pictureTimer = setTimeout(() => {
+      for (const image of panel?.querySelectorAll("img") ?? []) image.src ||= image.dataset["source"] ?? "";
+    }, PICTURES);
   }
 
   /** @param {Item} item @param {number} index @param {string} typed */
@@ -266,7 +281,10 @@
       const image = make("img", "");
       image.alt = "";
       image.addEventListener("error", () => image.remove());
-      image.src = address?.(path) ?? "";
+      image.addEventListener("load", () => loaded.add(image.src));
+      const source = address?.(path) ?? "";
+      if (loaded.has(source)) image.src = source;
+      else image.dataset["source"] = source;
       frame.append(image);
     }
     return frame;
@@ -364,10 +382,12 @@
   function askSoon(box) {
     clearTimeout(askTimer);
     asking?.abort();
+    const wait = performance.now() - askedAt < SOON ? WAIT : 0;
+    askedAt = performance.now();
     askTimer = setTimeout(() => {
       askTimer = undefined;
       void ask(box);
-    }, WAIT);
+    }, wait);
   }
 
   /** What an input method has composed is there now. @param {Event} event */

@@ -31,6 +31,7 @@ LIMIT = 12
 _BEGUN = re.compile(r"<(lora|lyco|set):([^<>\n]*)\Z", re.IGNORECASE)
 _REST_OF_NAME = re.compile(r"([^<>:,\n]*)(:[^<>\n]*)?>")
 _WORD_END = re.compile(r"[^,;|<>()\[\]{}\n\r]*\Z")
+_OPENED = re.compile(r"<\w*\Z")
 _DRAW_FIELDS = (
     "set", "tag", "base", "collection", "folder", "is", "label", "type", "author", "name", "title", "trigger",
 )  # fmt: skip
@@ -180,7 +181,7 @@ def _in_words(asked: Asked) -> tuple[Place, Items]:
     typed = part[0].lstrip() if part else ""
     start = asked.at - len(typed)
     behind = asked.text[asked.at : asked.at + 1]
-    if behind.isalnum() or behind == "_":
+    if behind.isalnum() or behind == "_" or _OPENED.search(asked.text, 0, asked.at):
         return Place(asked.at, asked.at), []
     said = Said(asked.text[:start], asked.text[asked.at :])
     own = _words_of_prompt(asked, said)

@@ -233,6 +233,7 @@ def test_trigger_words_of_loras_in_the_prompt_come_first(complete: Complete) -> 
         ("a castle, |", []),
         ("glow|er", []),
         ("katana|", []),
+        ("<glow|", []),
         ("123|", []),
         ("👩‍🎨|", []),
         ("', \"|", []),
