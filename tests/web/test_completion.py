@@ -317,6 +317,8 @@ def test_what_tagcomplete_is_not_to_do_is_ours(page: Page) -> None:
     page.evaluate("window.opts.tac_useLoras = false")
     write(page, "~<lora:neon")
     expect(names(page)).to_have_count(3)
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(200)  # for what the stand-in still has under way
     page.evaluate("window.opts.tac_active = false")
     write(page, "a, ~glow")
     expect(names(page)).to_have_text(["glowing katana"])
