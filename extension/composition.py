@@ -40,6 +40,7 @@ class Composition:
     _differ: bool = False
     _settled: set[str] = field(default_factory=set)
     _notes: list[dict[str, Any]] = field(default_factory=list)
+    _draws: list[dict[str, Any]] = field(default_factory=list)
     _sets: dict[str, str] = field(default_factory=dict)
 
     def begin(self, p: Any) -> None:
@@ -160,6 +161,7 @@ class Composition:
             log.log(LEVELS[note["level"]], "%s", note["message"])
         if len(wrong) > MOST_TOLD:
             log.warning("and %d more of the kind", len(wrong) - MOST_TOLD)
+        self._draws += [each for each in _objects(answer.get("draws")) if each not in self._draws]
         for each in _objects(answer.get("sets")):
             if each.get("name"):
                 self._sets.setdefault(str(each["name"]), _set_text(each))
@@ -173,7 +175,8 @@ class Composition:
         if self.stopped:
             parameters[PARAMETER] = f"stopped. {self.stopped}"
         elif self._changed:
-            messages = [str(note["message"]) for note in self._notes if _concerns(note, prompts)]
+            notes = [note for note in self._notes if note.get("code") != "drawn" and _concerns(note, prompts)]
+            messages = [*_draws_told(self._draws, prompts), *(str(note["message"]) for note in notes)]
             parameters[PARAMETER] = _join(messages, "; ") or "prompt composed"
         if self._sets:
             parameters[SETS_PARAMETER] = ", ".join(self._sets.values())
@@ -235,3 +238,22 @@ def _concerns(note: dict[str, Any], prompts: list[str] | None) -> bool:
     if prompts is None or not note.get("lora"):
         return True
     return any(f":{note['lora']}" in prompt for prompt in prompts)
+
+
+def _draws_told(draws: list[dict[str, Any]], prompts: list[str] | None) -> list[str]:
+    """What was drawn for some prompts: by name and weight as they stand there, else by name, since a set or a limit
+    may have scaled the weight."""
+    said = [(f":{each.get('name')}", each.get("weight"), each) for each in draws]
+    if prompts is not None:
+        text = "\n".join(prompts)
+        said = [draw for draw in said if draw[0] in text]
+        exact = [draw for draw in said if any(f"{draw[0]}{_weight(draw[1])}{end}" in text for end in ":>")]
+        names = {draw[0] for draw in exact}
+        said = [draw for draw in said if draw in exact or draw[0] not in names]
+    return [
+        f"?{draw.get('query')} drew {draw.get('name')}{_weight(weight, ' at ')}" for _, weight, draw in said
+    ]
+
+
+def _weight(weight: Any, before: str = ":") -> str:
+    return f"{before}{round(weight, 4):g}" if isinstance(weight, (int, float)) else ""

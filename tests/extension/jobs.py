@@ -16,7 +16,7 @@ STYLE = "{prompt}, styled"
 
 
 class ComposingSidecar:
-    """Expands SETS, draws `n0`, `n1`, `n2` by seed % 3, adds `word` to what has a LoRA, objects to BAD."""
+    """Expands SETS, draws `n0`, `n1`, `n2` by seed % 3 (`heavy`: n0, the seed is its weight), adds `word` to what has a LoRA, objects to BAD."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -55,9 +55,9 @@ class ComposingSidecar:
         return JSONResponse(answer)
 
     def _one(self, prompt: str, negative: str, seed: int, answer: dict[str, Any]) -> tuple[str, str]:
-        def note(level: str, message: str, lora: str | None = None) -> None:
+        def note(level: str, message: str, lora: str | None = None, code: str = "x") -> None:
             if message not in [each["message"] for each in answer["notes"]]:
-                answer["notes"].append({"level": level, "code": "x", "message": message, "lora": lora})
+                answer["notes"].append({"level": level, "code": code, "message": message, "lora": lora})
 
         for found in re.findall(r"<set:([^>]+)>", prompt):
             name, _, weight = found.partition(":")
@@ -66,10 +66,10 @@ class ComposingSidecar:
             negative += f", {unwanted}" if unwanted and unwanted not in negative else ""
             answer["sets"].append({"name": name, "version": 2, "weight": float(weight or 1)})
         for query in re.findall(r"<lora:\?([^>]+)>", prompt):
-            drawn = f"n{seed % 3}"
-            prompt = prompt.replace(f"<lora:?{query}>", f"<lora:{drawn}:1>")
-            answer["draws"].append({"query": query, "name": drawn, "weight": 1.0})
-            note("info", f"?{query} drew {drawn}.", drawn)
+            drawn, weight = (f"n{seed % 3}", 1) if query != "heavy" else ("n0", seed)
+            prompt = prompt.replace(f"<lora:?{query}>", f"<lora:{drawn}:{weight}>")
+            answer["draws"].append({"query": query, "name": drawn, "weight": float(weight)})
+            note("info", f"?{query} drew {drawn}.", drawn, "drawn")
         if "BAD" in prompt:
             note("error", "BAD is bad.")
         if "<lora:" in prompt and "word" not in prompt:

@@ -94,6 +94,14 @@ def test_an_images_parameters_speak_of_its_own_draw(run: Run) -> None:
     assert [[n for n in ("n0", "n1", "n2") if n in each] for each in told] == [["n0"], ["n1"], ["n2"]]
 
 
+def test_one_lora_at_two_weights_is_told_apart(run: Run) -> None:
+    made = run(P("a dog <lora:?heavy>", n_iter=2, seed=[1, 15]))
+    assert [parameters[PARAMETER] for _, _, parameters in made.images] == [
+        "?heavy drew n0 at 1; Added word.",
+        "?heavy drew n0 at 15; Added word.",
+    ]
+
+
 def test_a_batch_shares_the_draw_of_its_first_image(run: Run, sidecar: ComposingSidecar) -> None:
     made = run(P("a dog <lora:?tag:x>", n_iter=2, batch_size=2, seed=9))
     assert drawn(made) == ["n0", "n0", "n2", "n2"]
@@ -197,8 +205,8 @@ def test_each_image_names_its_own_second_pass(fake_host: Any, generations: Gener
     made = run_a1111(p, fake_host, generations)
     told = [(parameters["Hires prompt"], parameters[PARAMETER]) for _, _, parameters in made.images]
     assert told == [
-        ("sharp <lora:n0:1>, word", "?q drew n0.; Added word."),
-        ("sharp <lora:n1:1>, word", "Added word.; ?q drew n1."),
+        ("sharp <lora:n0:1>, word", "?q drew n0 at 1; Added word."),
+        ("sharp <lora:n1:1>, word", "?q drew n1 at 1; Added word."),
     ]
 
 
