@@ -14,4 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name in HOSTS:
         group.addoption(f"--{name}-dir", type=Path, metavar="DIR", help=f"folder of a working {name}")
         group.addoption(f"--{name}-python", type=Path, metavar="PYTHON", help=f"the Python that runs {name}")
+    group.addoption(
+        "--table", type=Path, metavar="FILE", help="write what hosts made of the prompts into this file"
+    )
     group.addoption("--shots", type=Path, metavar="DIR", help="save pictures of the hosts' pages here")

@@ -294,6 +294,8 @@ def _unreadable_argument(tag: Tag, facts: Facts) -> int | None:
         reading = read_tag(tag, facts)
     except Unreadable as error:
         return _place_of(tag, str(error)) if tag.arguments else None
+    if reading and reading.unreadable:
+        return _place_of(tag, reading.unreadable)
     numbers = () if reading is None else (reading.te, *reading.unet)
     return None if all(map(math.isfinite, numbers)) else _place_of_infinite(tag)
 

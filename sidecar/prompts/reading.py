@@ -22,7 +22,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """One tag as a host reads it. `unet` is (in, mid, out) as on SDNext, three times the same on the A1111 line."""
+    """One tag as a host reads it. `unet` is (in, mid, out) as on SDNext, three times the same on the A1111 line.
+
+    `skipped`: it has no effect; for `unreadable`, when there is a text where SDNext wants a number.
+    """
 
     name: str
     te: float
@@ -30,6 +33,7 @@ class Reading:
     dyn: int | None = None
     skipped: bool = False
     ignored: tuple[str, ...] = ()
+    unreadable: str = ""
 
     @property
     def weight(self) -> float:
@@ -70,25 +74,29 @@ def _read_on_sdnext(positional: list[str], named: dict[str, str], facts: Facts) 
     weight = to_number(given) if given is not None else default
     if weight is None:  # text that is no number counts as not there, but a schedule is read
         weight = _at_first_step(str(given)) if "@" in str(given) else default
-    te = _sdnext_number(named.get("te"), weight)
-    unet = _sdnext_number(named.get("unet"), te)
-    blocks = tuple(_sdnext_number(named.get(key), unet) for key in ("in", "mid", "out"))
+    te, wrong = _sdnext_number(named.get("te"), weight)
+    unet, of_unet = _sdnext_number(named.get("unet"), te)
+    blocks, of_blocks = zip(
+        *(_sdnext_number(named.get(key), unet) for key in ("in", "mid", "out")), strict=True
+    )
     dyn = _whole(named["dyn"]) if "dyn" in named else None
     ignored = [f"{key}={value}" for key, value in named.items() if key not in _KNOWN_TO_SDNEXT]
     ignored += [text for text in positional[2:] if text.lower() not in ("high", "low")]
-    skipped = te == 0 and not any(blocks)
-    return Reading(positional[0], te, (blocks[0], blocks[1], blocks[2]), dyn, skipped, tuple(ignored))
+    unreadable = wrong or of_unet or next(filter(None, of_blocks), "")
+    skipped = bool(unreadable) or (te == 0 and not any(blocks))
+    return Reading(
+        positional[0], te, (blocks[0], blocks[1], blocks[2]), dyn, skipped, tuple(ignored), unreadable
+    )
 
 
-def _sdnext_number(text: str | None, otherwise: float) -> float:
+def _sdnext_number(text: str | None, otherwise: float) -> tuple[float, str]:
+    """The number, and the text where it is none: SDNext takes that along, and then fails layer by layer."""
     if text is None:
-        return otherwise
+        return otherwise, ""
     if "@" in text:
-        return _at_first_step(text)
+        return _at_first_step(text), ""
     number = to_number(text)
-    if number is None:
-        raise Unreadable(text)
-    return number
+    return (otherwise, text) if number is None else (number, "")
 
 
 def _at_first_step(schedule: str) -> float:

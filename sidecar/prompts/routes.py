@@ -42,9 +42,9 @@ class ComposeRequest(Told):
 
 
 class LintRequest(Told):
-    """A prompt as typed."""
+    """A prompt as typed, or the prompts of a batch."""
 
-    prompt: Prompt
+    prompt: Prompt | Annotated[list[Prompt], Field(max_length=100)]
     negative_prompt: Prompt = ""
 
 
@@ -83,7 +83,8 @@ def compose_prompt(request: ComposeRequest, state: Sidecar) -> Response:
 @router.post("/prompts/lint")
 def lint_prompt(request: LintRequest, state: Sidecar) -> Response:
     """What will go wrong with a prompt as typed, its tags, and the LoRAs that the host would have in effect."""
-    return json_response(lint(_request(state, request), request.prompt, request.negative_prompt))
+    prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
+    return json_response(lint(_request(state, request), prompts, request.negative_prompt))
 
 
 @router.get("/prompts/host")

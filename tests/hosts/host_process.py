@@ -11,13 +11,15 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-from host_files import make_loras, sd15_shapes, shapes_of
+from host_files import Shapes, make_loras, sd15_shapes, shapes_of
+from waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SIMULATOR = Path(__file__).with_name("simulator")
@@ -100,6 +102,10 @@ class Host:
             time.sleep(0.5)
         return count
 
+    def wait_for_records(self, count: int) -> None:
+        """Wait until there are so many records."""
+        wait_until(lambda: self.api("generations", limit=1)["total"] >= count, 30, self.kind.pause)
+
     def set_option(self, key: str, value: Any) -> None:
         self.client.post("sdapi/v1/options", json={key: value}).raise_for_status()
 
@@ -113,14 +119,26 @@ class Host:
                 self.process.wait(seconds)
 
 
-def start_host(kind: Kind, data: Path, login: bool = False, subpath: str = "") -> Host:
-    """Start one and wait until it serves the app.
+def start_host(
+    kind: Kind,
+    data: Path,
+    login: bool = False,
+    subpath: str = "",
+    *,
+    loras: Callable[[Path, Shapes], None] | None = None,
+    beside: Sequence[Path] = (),
+) -> Host:
+    """Start one and wait until it serves the app. `loras` makes further files, `beside` are other extensions.
 
     Raises:
         RuntimeError: it ended, or did not come up in time; with the end of its log.
     """
     port = _free_port()
-    _prepare(kind, data)
+    shapes = _prepare(kind, data)
+    if loras is not None:
+        loras(data / "models" / "Lora", shapes)
+    for extension in beside:
+        (data / "extensions" / extension.name).symlink_to(extension, target_is_directory=True)
     command: list[str | Path] = [kind.python, kind.folder / "launch.py", *_arguments(kind, data, login)]
     command += ["--port", str(port), "--data-dir", data, "--lora-dir", data / "models" / "Lora"]
     if subpath:
@@ -170,8 +188,8 @@ def _wait_until_ready(host: Host, subpath: str) -> None:
     raise RuntimeError(f"{host.kind.name} did not come up (exit code {host.process.poll()}):\n{end}")
 
 
-def _prepare(kind: Kind, data: Path) -> None:
-    """The data folder: configuration, models by link, LoRAs, the extension by link."""
+def _prepare(kind: Kind, data: Path) -> Shapes:
+    """The data folder: configuration, models by link, LoRAs, the extension by link. Returns the shapes of the model's layers."""
     (data / "extensions").mkdir(parents=True, exist_ok=True)
     _install_extension(kind, data / "extensions" / "lora-manager")
     shapes = sd15_shapes()
@@ -203,6 +221,7 @@ def _prepare(kind: Kind, data: Path) -> None:
     (data / "ui-config.json").write_text(json.dumps(small))
     (data / "config.json").write_text(json.dumps(config))
     make_loras(data / "models" / "Lora", shapes)
+    return shapes
 
 
 def _install_extension(kind: Kind, place: Path) -> None:

@@ -25,15 +25,22 @@ from sidecar.prompts.request import Request
 MAX_PROBLEMS = 200
 
 
-def lint(request: Request, prompt: str, negative: str) -> dict[str, Any]:
-    """The prompt's problems, its tags, and what the host would make of it: {"problems", "tags", "loras", "sum"}."""
-    look = Look(request, prompt, negative)
-    problems = list(islice(_all(look), MAX_PROBLEMS))
-    problems.sort(key=lambda one: (one.field, LEVELS.index(one.level)))
-    loras = activated(request, [prompt])
+def lint(request: Request, prompts: Sequence[str], negative: str) -> dict[str, Any]:
+    """The problems of a prompt, or of the prompts of a batch, their tags, and what the host would make of them.
+
+    {"problems", "tags", "loras", "sum"}; problems and tags have an `index`, which of the prompts they are in.
+    """
+    problems, tags = list[dict[str, Any]](), list[dict[str, Any]]()
+    for index, prompt in enumerate(prompts):
+        look = Look(request, prompt, negative)
+        found = sorted(islice(_all(look), MAX_PROBLEMS), key=lambda one: (one.field, LEVELS.index(one.level)))
+        problems += [{**problem.to_json(), "index": index} for problem in found]
+        tags += [{**tag, "index": index} for tag in describe_tags(look)]
+    problems += [{**problem.to_json(), "index": 0} for problem in check_batch(request, prompts)]
+    loras = activated(request, prompts)
     return {
-        "problems": [problem.to_json() for problem in problems],
-        "tags": describe_tags(look),
+        "problems": problems[:MAX_PROBLEMS],
+        "tags": tags,
         "loras": [lora.to_json() for lora in loras],
         "sum": round(sum(abs(lora.unet[0]) for lora in loras), 4),
     }

@@ -27,6 +27,9 @@ def check_weights(look: Look) -> Iterator[Problem]:
             continue
         if reading is None:
             continue
+        if reading.unreadable:
+            yield _unreadable(tag, found, reading.unreadable)
+            continue
         if not all(map(math.isfinite, (reading.te, *reading.unet))):
             yield _unreadable(tag, found, "a weight that is not finite")
             continue
@@ -60,7 +63,7 @@ def _unreadable(tag: Tag, found: Resolved, what: str) -> Problem:
         tag,
         "error",
         "bad_number",
-        f"The host cannot read {what!r}, and then loads no LoRA of this image as it should.",
+        f"The host cannot read {what!r}, and then this LoRA, or every LoRA of the image, has no effect.",
         found,
         replaced(tag, mended, f"Write {format_weight(weight)} alone"),
     )

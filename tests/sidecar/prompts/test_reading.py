@@ -10,6 +10,7 @@ from sidecar.prompts.reading import Unreadable, read_tag
 
 LOST = "lost"
 UNKNOWN = "unknown"
+NOTHING = "this one alone has no effect"
 
 
 def read(tag: str, host: str) -> object:
@@ -18,6 +19,8 @@ def read(tag: str, host: str) -> object:
         reading = read_tag(find_tags(tag)[0], facts)
     except Unreadable:
         return LOST
+    if reading is not None and reading.unreadable:
+        return NOTHING
     return UNKNOWN if reading is None else (reading.te, *reading.unet)
 
 
@@ -41,7 +44,8 @@ def read(tag: str, host: str) -> object:
         ("<lora:a:0.8@0,0.2@1>", (0.8, 0.8, 0.8, 0.8), LOST),
         ("<lora:a:0.8@-1,0.2@1>", (0.5, 0.5, 0.5, 0.5), LOST),
         ("<lora:a:0.8@x>", LOST, LOST),
-        ("<lora:a:te=x>", LOST, LOST),
+        ("<lora:a:te=x>", NOTHING, LOST),
+        ("<lora:a:1:unet=x>", NOTHING, LOST),
         ("<lora:a=b:1>", (0.6, 0.6, 0.6, 0.6), (1, 1, 1, 1)),  # and the name is 1
         ("<lora:a=b>", LOST, LOST),
         ("<lora:a=b=c:1>", (1, 1, 1, 1), (1, 1, 1, 1)),
