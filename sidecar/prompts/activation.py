@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.prompts.facts import Facts
-from sidecar.prompts.grammar import FORBIDDEN_IN_NAMES, Tag, find_comments, find_tags, is_cut
+from sidecar.prompts.facts import Facts, comments_in
+from sidecar.prompts.grammar import FORBIDDEN_IN_NAMES, Tag, find_tags, is_cut
 from sidecar.prompts.reading import Reading, Unreadable, read_tag
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
@@ -54,7 +54,7 @@ def activated(request: Request, prompts: Sequence[str]) -> list[Activated]:
 
 def host_tags(prompt: str, facts: Facts) -> list[Tag]:
     """The LoRA tags that a host sees: not those in comments, where it takes comments out."""
-    comments = find_comments(prompt) if facts.comments else []
+    comments = comments_in(prompt, facts)
     return [tag for tag in find_tags(prompt) if tag.is_lora and not is_cut(tag, comments)]
 
 

@@ -15,10 +15,9 @@ from typing import Any
 from sidecar.library.word_groups import Group, split_words
 from sidecar.prompts.activation import Activated, activated, known_to_host, speakable_name, unspeakable
 from sidecar.prompts.expand import Expander, Expansion, expand_negative
-from sidecar.prompts.facts import Facts
+from sidecar.prompts.facts import Facts, comments_in
 from sidecar.prompts.grammar import (
     Tag,
-    find_comments,
     find_tags,
     format_weight,
     is_cut,
@@ -111,7 +110,7 @@ class _Prompt:
         self._nearest_asked = 0
         expansion = Expander(request).expand(prompt)
         tags = find_tags(expansion.text)
-        comments = find_comments(expansion.text) if request.facts.comments else []
+        comments = comments_in(expansion.text, request.facts)
         self._tags = [tag for tag in tags if tag.is_lora and not is_cut(tag, comments)]
         request.look_up(tag.name for tag in self._tags)
         self._written = [expansion.text[tag.start : tag.end] for tag in self._tags]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sidecar.prompts.draws import draw, draw_from_set
+from sidecar.prompts.facts import comments_in
 from sidecar.prompts.grammar import (
     Tag,
-    find_comments,
     find_tags,
     format_weight,
     is_cut,
@@ -52,7 +52,7 @@ class Expander:
         tags = find_tags(text)
         if not any(tag.is_set or tag.is_draw for tag in tags) and not trail:
             return text
-        comments = find_comments(text) if self._request.facts.comments else []
+        comments = comments_in(text, self._request.facts)
         texts: list[str | None] = []
         for tag in tags:
             written = text[tag.start : tag.end]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.library.base_model import UNKNOWN
 from sidecar.library.foreign import as_number, as_object, as_string
+from sidecar.prompts.grammar import find_comments, find_first_comment
 
 A1111_LINE = ("a1111", "reforge", "forge")
 
@@ -88,6 +89,13 @@ def read_facts(host: str | None, checkpoint: str | None, told: Any) -> Facts:
         lora_dir=as_string(values.get("lora_dir")),
         batch_size=int(as_number(values.get("batch_size")) or 1),
     )
+
+
+def comments_in(prompt: str, facts: Facts) -> list[tuple[int, int]]:
+    """Places of a prompt that the host takes out before it reads the tags."""
+    if facts.is_sdnext:
+        return find_first_comment(prompt)
+    return find_comments(prompt) if facts.comments else []
 
 
 def base_by_name(checkpoint: str | None) -> str | None:

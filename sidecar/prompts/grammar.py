@@ -149,6 +149,15 @@ def find_comments(prompt: str) -> list[tuple[int, int]]:
     return blocks + [match.span() for match in _LINE_COMMENT.finditer(prompt)]
 
 
+def find_first_comment(prompt: str) -> list[tuple[int, int]]:
+    """Places that SDNext takes out of a prompt: the first /* … */, and whatever is the same elsewhere (modules/styles.py)."""
+    start = prompt.find("/*")
+    end = prompt.find("*/", start + 2) + 2
+    if start < 0 or end < 2:
+        return []
+    return [(at.start(), at.end()) for at in re.finditer(re.escape(prompt[start:end]), prompt)]
+
+
 def is_within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
     """Whether a place lies in one of these spans."""
     return any(start <= place < end for start, end in spans)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sidecar.prompts.grammar import find_comments, find_tags, find_unclosed, is_cut, is_within
+from sidecar.prompts.facts import comments_in
+from sidecar.prompts.grammar import find_tags, find_unclosed, is_cut, is_within
 from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, Problem, left_out
 from sidecar.prompts.sets.reading import find_set
 
@@ -81,7 +82,7 @@ def _in_comments(look: Look) -> Iterator[Problem]:
 
 
 def _in_negative(look: Look) -> Iterator[Problem]:
-    comments = find_comments(look.negative) if look.request.facts.comments else []
+    comments = comments_in(look.negative, look.request.facts)
     for tag in find_tags(look.negative):
         if is_cut(tag, comments):
             continue

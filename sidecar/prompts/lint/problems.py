@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.prompts.grammar import Tag, find_comments, find_tags, is_cut
+from sidecar.prompts.facts import comments_in
+from sidecar.prompts.grammar import Tag, find_tags, is_cut
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
 
@@ -75,7 +76,7 @@ class Look:
     loras: list[tuple[Tag, Resolved]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.comments = find_comments(self.prompt) if self.request.facts.comments else []
+        self.comments = comments_in(self.prompt, self.request.facts)
         self.tags = [tag for tag in find_tags(self.prompt) if not is_cut(tag, self.comments)]
         plain = [tag for tag in self.tags if tag.is_lora and not tag.is_draw]
         self.request.look_up(tag.name for tag in plain)

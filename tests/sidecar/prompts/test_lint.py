@@ -58,6 +58,8 @@ def apply(text: str, negative: str, fix: dict[str, Any]) -> tuple[str, str]:
         (REFORGE, "a] b", "unbalanced_brackets", "warning", None),
         (REFORGE, "[a:<lora:one:1>:0.5]", "lora_in_schedule", "warning", None),
         (REFORGE, "a # <lora:one:1>", "in_comment", "info", None),
+        (SDNEXT, "a /* <lora:one:1> */ b /* c */", "in_comment", "info", None),
+        (REFORGE, "<lora:one:1> <lora:a#b:1>", "cut_by_comment", "error", None),
         (REFORGE, "<lora:InkWash:1>", "trigger_missing", "info", "<lora:InkWash:1>, ink wash, soft brush"),
         (REFORGE, "<lora:one:1> <lora:two:1> <lora:Careful:1.5>", "weight_sum", "info", None),
         (REFORGE, "<set:nobody>", "unknown_set", "error", ""),
