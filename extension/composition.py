@@ -40,6 +40,7 @@ class Composition:
     _differ: bool = False
     _settled: set[str] = field(default_factory=set)
     _notes: list[dict[str, Any]] = field(default_factory=list)
+    _typed: dict[str, Any] = field(default_factory=dict)
     _draws: list[dict[str, Any]] = field(default_factory=list)
     _sets: dict[str, str] = field(default_factory=dict)
 
@@ -52,6 +53,11 @@ class Composition:
         parameters = _parameters(p)
         for name in (PARAMETER, SETS_PARAMETER):
             parameters.pop(name, None)  # of a job before with the same `p`
+        if holds(MAY_DRAW, *(getattr(p, name, None) for name in host_job.TYPED_FIELDS)):
+            self._typed = {
+                name: getattr(p, name) for name in ("seed", *host_job.TYPED_FIELDS) if hasattr(p, name)
+            }
+            host_job.fix_seed(p)
         limit = time.monotonic() + COMPOSE_SECONDS
         for positive, negative in host_job.prompt_fields(p):
             self._begin_pair(p, positive, negative, limit)
@@ -67,11 +73,10 @@ class Composition:
         if not is_prompt(given) or not (tagged or (given and positive in host_job.SPREAD_LATER)):
             return
         waits = isinstance(given, str) and positive in host_job.SPREAD_LATER and host_job.rounds(p) > 1
-        if holds(MAY_DRAW, given, given_negative):
-            if waits and holds(DRAW, given, given_negative):
-                return
-            host_job.fix_seed(p)
-        seeds = host_job.seeds_to_draw_by(p, len(given) if isinstance(given, list) else 1)
+        if waits and holds(DRAW, given, given_negative):
+            return
+        count = len(given) if isinstance(given, list) else 1
+        seeds = host_job.seeds_to_draw_by(p, count, host_job.kept_seeds(p))
         answer = self._ask(p, given, given_negative, seeds, limit, host_job.images_at_once(p))
         if waits and answer.get("draws"):
             return
@@ -86,7 +91,6 @@ class Composition:
         given = getattr(p, "detailer_prompt", None)
         if not getattr(p, "detailer_enabled", False) or not isinstance(given, str) or not TAG.search(given):
             return
-        host_job.fix_seed(p)
         lines = given.split("\n")
         answer = self._ask(p, lines, None, host_job.seeds_to_draw_by(p, 1), limit)
         self._take(answer)
@@ -129,6 +133,12 @@ class Composition:
 
     def _is_settled(self, prompt: str) -> bool:
         return prompt in self._settled or not TAG.search(prompt)
+
+    def restore(self, p: Any) -> None:
+        """The job is over. A host may use the same `p` for its next one (a folder of images): then with a seed and
+        draws of its own."""
+        for name, value in self._typed.items():
+            setattr(p, name, value)
 
     def _settle(self, prompts: Any) -> None:
         self._settled.update([prompts] if isinstance(prompts, str) else prompts if is_prompt(prompts) else [])

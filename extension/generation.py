@@ -117,17 +117,20 @@ class Generations:
         if job is None or is_nested():
             return
         job.done = True
+        try:
+            self._record(p, job)
+        except Exception:  # the hook's outer edge
+            log.exception("the generation was not recorded")
+        job.composition.restore(p)
+
+    def _record(self, p: Any, job: Job) -> None:
         if job.composition.stopped and not job.images:
             host_job.explain_stop(_reason(job))
             return
         failed = sys.exc_info()[0] is not None
-        if not self._settings().record or (failed and not job.images):
-            return
-        try:
+        if self._settings().record and (job.images or not failed):
             for record in make_records(p, job.images, job.began, job.created):
                 self._recorder.add(record)
-        except Exception:  # the hook's outer edge
-            log.exception("the generation was not recorded")
 
 
 def is_nested() -> bool:

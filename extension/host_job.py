@@ -108,8 +108,14 @@ def grid_folder(p: Any) -> str | None:
 
 def fix_seed(p: Any) -> None:
     """Choose a random seed now, as the host would a little later, so that the image names the seed that drew."""
-    if hasattr(p, "seed") and p.seed in (None, "", -1, "-1"):
+    if kept_seeds(p) is None and hasattr(p, "seed") and p.seed in (None, "", -1, "-1"):
         p.seed = random.SystemRandom().randrange(SEEDS)
+
+
+def kept_seeds(p: Any) -> list[int] | None:
+    """The seeds of a job before with the same `p`: SDNext keeps them with the prompts, unless they are taken away."""
+    kept = [getattr(p, name, None) for name in ("all_prompts", "all_negative_prompts", "all_seeds")]
+    return kept[-1] if kind() == "sdnext" and all(kept) else None
 
 
 def seeds_to_draw_by(p: Any, count: int, known: Any = None) -> list[int]:
@@ -146,6 +152,12 @@ def rounds(p: Any) -> int:
 
 
 # Prompts
+
+
+TYPED_FIELDS = (
+    *("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt"),
+    *("refiner_prompt", "refiner_negative", "detailer_prompt", "detailer_negative"),
+)
 
 
 def prompt_fields(p: Any) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@ modules/processing.py, and the A1111 line's file of that name. And a sidecar tha
 
 from __future__ import annotations
 
+import random
 import re
 from typing import Any
 
@@ -111,12 +112,13 @@ class Made:
 
 
 def run_sdnext(p: Any, fake_host: Any, generations: Generations) -> Made:
-    """SDNext's order; it knows the seeds once styles are applied, and clears the flag when its job begins."""
+    """SDNext's order; it clears the flag when its job begins, and keeps what was spread by a job before."""
     made = Made()
     fake_host.module("modules.processing", processed=made)
     generations.before(p)  # on_before_process
     try:
-        _spread(p)
+        if not getattr(p, "all_prompts", None):
+            _spread(p)
         fake_host.state.interrupted = False  # state.begin("Process")
         p.init(p.all_prompts, p.all_seeds, [])
         _sample(p, fake_host, generations, made)
@@ -155,7 +157,7 @@ def _spread(p: Any) -> None:
     prompts = p.prompt if isinstance(p.prompt, list) else count * [p.prompt]
     p.all_prompts = [_style(p, prompt) for prompt in prompts]
     p.all_negative_prompts = len(prompts) * [p.negative_prompt]
-    first = 7_000 if p.seed == -1 else p.seed
+    first = random.randrange(1_000_000) if p.seed == -1 else p.seed
     p.all_seeds = first if isinstance(first, list) else [first + i for i in range(len(prompts))]
 
 

@@ -51,7 +51,7 @@ def test_a_set_in_the_prompt_is_named_in_the_image(run: Run, sidecar: ComposingS
     p = P("a cat <set:Pair:0.7>")
     made = run(p)
     assert made.prompts == ["a cat <lora:one:0.5> <lora:two:0.5>, word"]
-    assert p.negative_prompt == "bad, blurred"
+    assert vars(p)["all_negative_prompts"] == ["bad, blurred"]
     assert made.images[0][2] == {PARAMETER: "Added word.", SETS_PARAMETER: "Pair v2 (0.7)"}
     assert len(sidecar.asked) == 1, "what came back is not asked again"
 
@@ -85,7 +85,7 @@ def test_every_image_draws_by_its_own_seed(run: Run, sidecar: ComposingSidecar, 
     made = run(p)
     assert drawn(made) == ["n0", "n1", "n2"]
     assert [seed for _, seed, _ in made.images] == [9, 10, 11]
-    assert isinstance(p.prompt, str) and p.prompt == made.prompts[0]
+    assert p.prompt == f"a dog {text}", "for a next job with the same fields"
 
 
 def test_an_images_parameters_speak_of_its_own_draw(run: Run) -> None:
@@ -100,6 +100,26 @@ def test_one_lora_at_two_weights_is_told_apart(run: Run) -> None:
         "?heavy drew n0 at 1; Added word.",
         "?heavy drew n0 at 15; Added word.",
     ]
+
+
+def test_a_folder_of_images_draws_for_each(run: Run) -> None:
+    """img2img's batch: one `p`, a job for each file. SDNext takes away what was spread."""
+    p = P("a dog <lora:?heavy>", seed=-1)
+    made = []
+    for _ in range(3):
+        vars(p).update(all_prompts=None, all_negative_prompts=None, all_seeds=None)
+        made.append(run(p).images[0])
+    assert len({seed for _, seed, _ in made}) == 3 and p.seed == -1
+    assert all(prompt == f"a dog <lora:n0:{seed}>, word" for prompt, seed, _ in made)
+
+
+def test_sdnext_keeps_draw_and_seed_over_the_inputs_of_control(
+    fake_host: Any, generations: Generations
+) -> None:
+    fake_host.be_sdnext()
+    p = P("a dog <lora:?heavy>", seed=-1)
+    first, second = (run_sdnext(p, fake_host, generations) for _ in range(2))
+    assert first.images == second.images
 
 
 def test_a_batch_shares_the_draw_of_its_first_image(run: Run, sidecar: ComposingSidecar) -> None:
@@ -215,7 +235,9 @@ def test_a_set_in_the_second_pass_keeps_the_firsts_negative_prompt(
 ) -> None:
     p = P("a dog", enable_hr=True, hr_prompt="sharp <set:Pair>", hr_negative_prompt="")
     run_a1111(p, fake_host, generations)
-    assert p.hr_negative_prompt == "bad, blurred" and p.negative_prompt == "bad"  # type: ignore[attr-defined]
+    assert vars(p)["all_hr_negative_prompts"] == ["bad, blurred"]
+    assert vars(p)["all_negative_prompts"] == ["bad"]
+    assert (vars(p)["hr_prompt"], vars(p)["hr_negative_prompt"]) == ("sharp <set:Pair>", "")
 
 
 def test_the_grids_prompt_is_composed(fake_host: Any, generations: Generations) -> None:
@@ -236,11 +258,13 @@ def test_sdnexts_other_prompts_are_composed_where_they_are_used(
         hr_prompt="<set:Pair>",
         enable_hr=True,
     )
+    used: dict[str, Any] = {}
+    p.init = lambda *_: used.update(vars(p))  # type: ignore[method-assign]
     run_sdnext(p, fake_host, generations)
-    assert vars(p)["refiner_prompt"] == "fine <lora:one:0.5> <lora:two:0.5>, word"
-    assert vars(p)["refiner_negative"] == "bad, blurred"
-    assert vars(p)["detailer_prompt"] == "a face <lora:x:1>, word\n[PROMPT]", "each line is for a thing found"
-    assert vars(p)["hr_prompt"] == "<set:Pair>", "SDNext never reads it"
+    assert used["refiner_prompt"] == "fine <lora:one:0.5> <lora:two:0.5>, word"
+    assert used["refiner_negative"] == "bad, blurred"
+    assert used["detailer_prompt"] == "a face <lora:x:1>, word\n[PROMPT]", "each line is for a thing found"
+    assert used["hr_prompt"] == "<set:Pair>", "SDNext never reads it"
     plain = P(refiner_prompt="fine", refiner_negative="", detailer_prompt="<set:Pair>")
     asked = len(sidecar.asked)
     run_sdnext(plain, fake_host, generations)
