@@ -27,6 +27,7 @@ from sidecar.library.pictures.routes import router as pictures_router
 from sidecar.library.routes import router as library_router
 from sidecar.library.weights.routes import router as weights_router
 from sidecar.prompts.complete_routes import router as complete_router
+from sidecar.prompts.images.routes import router as images_router
 from sidecar.prompts.routes import router as prompts_router
 from sidecar.prompts.sets.routes import router as sets_router
 from sidecar.responses import error_response
@@ -53,6 +54,7 @@ ROUTERS = (
     pictures_router,
     library_router,
     prompts_router,
+    images_router,
     sets_router,
     complete_router,
     generation_router,
