@@ -29,6 +29,7 @@
  * @typedef {object} Example
  * @property {string|null} [prompt]
  * @property {string|null} [negative_prompt]
+ * @property {WordGroup[]} [word_groups] how its words are used now
  * @property {string|null} [sampler]
  * @property {number|null} [steps]
  * @property {number|null} [cfg]
@@ -57,10 +58,19 @@
  * @property {string[]} [warnings] what was wrong with its side files
  * @property {string[]} [pictures] addresses of the description's pictures, which nobody has loaded
  * @property {string|null} [negative_prompt]
+ * @property {WordGroup[]} [word_groups] how its words are used now
  * @property {{id: number, name: string}[]} [collections] hand-picked ones that it is in
  * @property {boolean} [can_open_folder]
  * @property {{state: "off"|"written"|"due"|"refused", file: string|null, reason: string|null}} [write_back] how far the user's word is in a side file
  * @property {Record<string, Candidate[]>} [values] what every source says of a field, strongest first
+ *
+ * @typedef {object} WordGroup words of a LoRA that are used together
+ * @property {string|null} name
+ * @property {string[]} words
+ * @property {"always"|"ask"|"never"} mode
+ * @property {"start"|"end"|"beside"} place
+ * @property {boolean} negative they belong into the negative prompt
+ * @property {boolean} outfit of several such groups one counts: the one that the prompt speaks of
  *
  * @typedef {{source: string, value: any, reason?: string}} Candidate
  *
@@ -270,10 +280,49 @@
  * @property {"off"|"a1111"|"metadata"} write_back
  * @property {number} trash_days
  * @property {string} organise_template
+ * @property {"tell"|"fix"|"stop"} before_generating
+ * @property {number} weight_cap the most that the weights of a prompt may add up to; 0: no cap
  * @property {number} blur_from NSFW level from which pictures are blurred; 0: never
  * @property {string} civitai_url
  * @property {string} civitai_archive_url
  * @property {boolean} civitai_key_set
+ *
+ * @typedef {object} SetLora a LoRA of a set; what is null is as the LoRA itself says
+ * @property {number|null} lora_id
+ * @property {string} name
+ * @property {string} title
+ * @property {number|null} weight
+ * @property {number|null} te
+ * @property {number|null} unet
+ * @property {number|null} in
+ * @property {number|null} mid
+ * @property {number|null} out
+ * @property {number|null} dyn
+ * @property {string[]|null} words
+ * @property {"ok"|"missing"} state
+ * @property {string} base_model
+ * @property {Lora["preview"]} preview
+ *
+ * @typedef {object} SetContent what the user says in a set
+ * @property {string} name
+ * @property {SetLora[]} loras
+ * @property {string} prompt
+ * @property {string} negative_prompt
+ * @property {string} notes
+ * @property {string|null} base_model
+ *
+ * @typedef {object} SetOnly
+ * @property {number} id
+ * @property {number} version
+ * @property {number} created epoch seconds
+ * @property {number} modified epoch seconds
+ * @property {string|null} detected_base_model
+ * @property {boolean} preview it has a picture of its own
+ * @property {number|null} preview_stamp
+ * @property {number[]} previews LoRAs in it that have one
+ * @property {boolean} deleted
+ *
+ * @typedef {SetContent & SetOnly} LoraSet
  *
  * @typedef {{n: number, type: string, data: any}} LiveMessage
  */

@@ -31,6 +31,7 @@ export async function open(/** @type {HTMLElement} */ container) {
       "div",
       { class: "settings" },
       group("Side files", writeBack()),
+      group("Prompts", beforeGenerating(), weightCap()),
       group("Files", organise(), trashDays()),
       group("Pictures", blur()),
       group("Civitai", address("civitai_url", "Address", "https://civitai.com", "Where models are looked up and downloaded from; a mirror works too."), address("civitai_archive_url", "Archive", "https://civarchive.com", "Asked when Civitai does not know a file any more. Leave it empty to ask nobody.", ""), key()),
@@ -99,6 +100,30 @@ function put(/** @type {HTMLInputElement|HTMLSelectElement} */ box, /** @type {s
   if (document.activeElement !== box && box.getAttribute("aria-invalid") !== "true") box.value = value;
 }
 
+/**
+ * A choice of a few, each with a line that says what it does.
+ * @param {"write_back"|"before_generating"} name
+ * @param {string} label
+ * @param {readonly (readonly [string, string, string])[]} choices value, text, explanation
+ * @param {string} about
+ * @returns {Setting}
+ */
+function choice(name, label, choices, about) {
+  const options = choices.map(([value, text, meaning]) => {
+    const radio = h("input", { type: "radio", name, value });
+    radio.addEventListener("change", () => void save(value));
+    return h("label", { class: "choice" }, radio, h("span", null, h("strong", null, text), h("span", { class: "hint" }, meaning)));
+  });
+  const group = h("div", { class: "choices", role: "radiogroup", "aria-label": label }, ...options);
+  const { element, save } = frame(name, label, group, [about]);
+  return {
+    element,
+    show(values) {
+      for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === values[name];
+    },
+  };
+}
+
 /** @returns {Setting} */
 function writeBack() {
   const choices = /** @type {const} */ ([
@@ -106,19 +131,28 @@ function writeBack() {
     ["a1111", "NAME.json", "As A1111, Forge and reForge read it: trigger words, weight, notes, base model."],
     ["metadata", "NAME.metadata.json", "As LoRA Manager for ComfyUI reads it."],
   ]);
-  const options = choices.map(([value, text, about]) => {
-    const radio = h("input", { type: "radio", name: "write_back", value });
-    radio.addEventListener("change", () => void save(value));
-    return h("label", { class: "choice" }, radio, h("span", null, h("strong", null, text), h("span", { class: "hint" }, about)));
+  return choice("write_back", "Write edits to side files", choices, "Keys that others wrote are kept, a file of another kind is never turned into this one, and nothing is written on a read-only drive.");
+}
+
+/** @returns {Setting} */
+function beforeGenerating() {
+  const choices = /** @type {const} */ ([
+    ["tell", "Tell", "LoRAs stay as you typed them. What is wrong is said in the host's log and in the image's parameters."],
+    ["fix", "Fix", "What can be mended is: a misspelt name, a decimal comma, a weight that is missing. The rest is told."],
+    ["stop", "Stop", "As Fix, but a prompt with an error left in it, such as a LoRA that is not there, is not generated."],
+  ]);
+  return choice("before_generating", "Before generating", choices, "Sets and draws are always put in. Whichever you choose, a prompt is never held up when LoRA Manager itself does not answer.");
+}
+
+/** @returns {Setting} */
+function weightCap() {
+  const box = h("input", { type: "number", min: 0, max: 1000, step: "any", class: "short-box", inputMode: "decimal" });
+  const { element, save, refuse } = frame("weight_cap", "Cap on the sum of weights", box, ["When the weights of a prompt's LoRAs add up to more, all are scaled down alike, unless you chose Tell. 0 is no cap."]);
+  box.addEventListener("change", () => {
+    if (box.validity.valid) void save(box.value === "" ? null : Number(box.value));
+    else refuse("Give a number from 0 to 1000, such as 2.5; 0 is no cap.");
   });
-  const group = h("div", { class: "choices", role: "radiogroup", "aria-label": "Write edits to side files" }, ...options);
-  const { element, save } = frame("write_back", "Write edits to side files", group, ["Keys that others wrote are kept, a file of another kind is never turned into this one, and nothing is written on a read-only drive."]);
-  return {
-    element,
-    show(values) {
-      for (const radio of group.querySelectorAll("input")) radio.checked = radio.value === values.write_back;
-    },
-  };
+  return { element, show: (values) => put(box, String(values.weight_cap)) };
 }
 
 /** @returns {Setting} */
