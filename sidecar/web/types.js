@@ -302,6 +302,8 @@
  * @property {"ok"|"missing"} state
  * @property {string} base_model
  * @property {Lora["preview"]} preview
+ * @property {number} nsfw
+ * @property {number|null} usual_weight where nobody says another
  *
  * @typedef {object} SetContent what the user says in a set
  * @property {string} name

@@ -22,7 +22,8 @@ SORTS = {"name": "s.name COLLATE NOCASE", "modified": "s.modified", "created": "
 
 @dataclass(frozen=True)
 class Member:
-    """A LoRA of a set: `said` has what the set says of it; `lora_id` is None while no file of it is there."""
+    """A LoRA of a set: `said` has what the set says of it; `lora_id` is None while no file of it is there, and
+    `usual_weight` is the one that it has where nobody says another."""
 
     name: str
     said: dict[str, Any]
@@ -30,6 +31,8 @@ class Member:
     title: str
     base_model: str
     preview: dict[str, str] | None
+    nsfw: int = 0
+    usual_weight: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -40,6 +43,8 @@ class Member:
             "state": "ok" if self.lora_id is not None else "missing",
             "base_model": self.base_model,
             "preview": self.preview,
+            "nsfw": self.nsfw,
+            "usual_weight": self.usual_weight,
         }
 
 
@@ -99,14 +104,17 @@ def _member(reader: sqlite3.Connection, row: sqlite3.Row) -> Member:
         lora_id = found.id if found else None
     said = orjson.loads(row["said"])
     file = reader.execute(
-        """SELECT l.stem, coalesce(i.title, l.title, l.stem) AS title, l.base_model, l.preview_kind, l.preview_stamp
+        """SELECT l.stem, coalesce(i.title, l.title, l.stem) AS title, l.base_model, l.preview_kind, l.preview_stamp,
+                  l.nsfw, coalesce(i.weight, l.weight) AS weight
            FROM loras l LEFT JOIN identities i ON i.id = l.identity_id WHERE l.id = ?""",
         (lora_id,),
     ).fetchone()
     if file is None:
         return Member(row["name"], said, None, row["name"], UNKNOWN, None)
     preview = {"kind": file["preview_kind"], "v": file["preview_stamp"]} if file["preview_kind"] else None
-    return Member(file["stem"], said, lora_id, file["title"], file["base_model"], preview)
+    return Member(
+        file["stem"], said, lora_id, file["title"], file["base_model"], preview, file["nsfw"], file["weight"]
+    )
 
 
 def get_set(database: Database, number: int) -> dict[str, Any]:
