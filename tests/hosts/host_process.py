@@ -175,6 +175,13 @@ def _wait_until_ready(host: Host, subpath: str) -> None:
     The host's API too, but not below a sub-path: SDNext has it there only when the path comes from its settings.
     """
     limit = time.monotonic() + host.kind.start_seconds
+    if (
+        host.kind.grammar == "a1111" and not host.kind.simulated
+    ):  # a request before its API is there keeps that away
+        while b"Startup time:" not in host.log.read_bytes() and time.monotonic() < limit:
+            if host.process.poll() is not None:
+                break
+            time.sleep(0.5)
     while time.monotonic() < limit and host.process.poll() is None:
         with contextlib.suppress(httpx.HTTPError, ValueError):
             page = host.client.get("")

@@ -14,6 +14,7 @@ import orjson
 from sidecar.library.foreign import as_list, as_number, as_object, as_string
 from sidecar.prompts.images.infotext import Infotext, NamedLora
 
+MAX_PARAMETERS = 50_000
 _KEY = re.compile(r"\s*([\w][\w \-/+().]{0,80}?)\s*:\s*")
 _STEPS = re.compile(r"^\s*Steps:\s*\d+", re.MULTILINE)
 _NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
@@ -65,12 +66,22 @@ def _split(text: str) -> tuple[str, str]:
 def read_parameters(text: str) -> dict[str, Any]:
     """`Key: value, Key: "quoted, value", Key: {json}`, as text or as what the JSON holds; the first of a key counts."""
     values: dict[str, Any] = {}
-    place = 0
-    while key := _KEY.match(text, place):
-        place = key.end()
-        value, place = _value(text, place)
-        values.setdefault(key[1].strip(), value)
-        comma = text.find(",", place) if text[place : place + 1] != "," else place
+    text = text[:MAX_PARAMETERS]
+    place, last = 0, ""
+    while place < len(text):
+        key = _KEY.match(text, place)
+        if key is None:  # a value that was not quoted, and had a comma in it
+            value, place = _value(text, place)
+            if isinstance(values.get(last), str):
+                values[last] += f", {value}"
+        else:
+            value, place = _value(text, key.end())
+            last = key[1].strip()
+            if last in values:
+                last = ""
+            else:
+                values[last] = value
+        comma = text.find(",", place)
         if comma < 0:
             break
         place = comma + 1
@@ -78,6 +89,7 @@ def read_parameters(text: str) -> dict[str, Any]:
 
 
 def _value(text: str, place: int) -> tuple[Any, int]:
+    """The value that begins at a place, and where it ends."""
     if text[place : place + 1] == '"':
         closed = re.compile(r'"(?:\\.|[^\\"])*"').match(text, place)
         if closed:
@@ -90,7 +102,9 @@ def _value(text: str, place: int) -> tuple[Any, int]:
         try:
             return orjson.loads(text[place:end]), end
         except orjson.JSONDecodeError:
-            pass
+            return text[
+                place:end
+            ].strip(), end  # also when it is never closed: then all the rest is this value
     end = text.find(",", place)
     end = len(text) if end < 0 else end
     return text[place:end].strip(), end

@@ -1,70 +1,182 @@
-"""The texts in a picture's file, by key; no pixel is decoded.
+"""The texts in a picture's file, by key. Only the file's structure is read: no pixel is decoded, nothing large is copied.
 
-PNG: tEXt, zTXt and iTXt. JPEG, WebP, AVIF: EXIF, where UserComment holds A1111's text and ComfyUI uses the camera's fields
-as "key:text".
+PNG: tEXt, zTXt and iTXt, and eXIf. JPEG, WebP, AVIF and JPEG XL: EXIF. GIF and JPEG: comments.
 """
 
 from __future__ import annotations
 
 import io
-from typing import Any
+import struct
+import zlib
+from collections.abc import Iterator
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from sidecar.errors import BadRequest
+from sidecar.prompts.images.exif import decode, read_exif
+from sidecar.prompts.images.infotext import MAX_TEXT
 
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")
-MAX_TEXT = 20_000_000
-COMMENT = "UserComment"
-_FIELDS = (ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software)
+_PNG, _JXL = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cJXL \r\n\x87\n"
+_MAX_CHUNKS = 200_000
+_MAX_TEXTS = 16_000_000
+_FORMS = "PNG, JPEG, WebP, AVIF, GIF or JPEG XL"
+Content = bytes | bytearray
 
 
-def read_chunks(content: bytes) -> dict[str, str]:
-    """Every text of a picture.
+def read_texts(content: Content) -> dict[str, str]:
+    """Every text of a picture, as far as the file is whole; of one key the first.
 
     Raises:
-        BadRequest: it is no picture of a known kind, or damaged before its texts.
+        BadRequest: it is no picture of a known kind, or damaged before anything could be read.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-            texts |= _comment(image.info.get("comment"))
-            texts |= _exif(image)
-    except Image.DecompressionBombError as error:
-        raise BadRequest("The picture has more pixels than is sane.") from error
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError) as error:
-        raise BadRequest(f"This is no PNG, JPEG, WebP, AVIF or GIF that can be read: {error}.") from error
-    return {key: text[:MAX_TEXT] for key, text in texts.items()}
+    beginning = bytes(content[:16])
+    if beginning.startswith(_PNG):
+        return _read_png(content)
+    if beginning.startswith(b"\xff\xd8\xff"):
+        return _read_jpeg(content)
+    if beginning.startswith(b"RIFF") and beginning[8:12] == b"WEBP":
+        return _exif_of(content, _riff_chunks(content), b"EXIF")
+    if beginning.startswith(_JXL):
+        return _exif_of(content, _boxes(content), b"Exif", skipped=4)
+    if beginning[4:12] in (b"ftypavif", b"ftypavis") or beginning.startswith(b"GIF8"):
+        return _read_by_pillow(content)
+    raise BadRequest(f"This is no picture that is known here: it takes {_FORMS}.")
 
 
-def _comment(comment: Any) -> dict[str, str]:
-    return {"comment": comment.decode("utf-8", "replace")} if isinstance(comment, bytes) else {}
+def _read_png(content: Content) -> dict[str, str]:
+    """Portable Network Graphics, third edition, 5.3 and 11.3.3.
 
-
-def _exif(image: Image.Image) -> dict[str, str]:
-    try:
-        exif = image.getexif()
-        comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-    except Exception as error:  # Pillow's EXIF reader fails in many ways on hostile bytes
-        raise BadRequest(f"The picture's EXIF cannot be read: {error}.") from error
-    texts = {}
-    if isinstance(comment, (bytes, str)):
-        texts[COMMENT] = comment if isinstance(comment, str) else decode_comment(comment)
-    for field in _FIELDS:
-        value = exif.get(field)
-        if isinstance(value, str) and value.strip("\0 "):
-            key, colon, text = value.partition(":")
-            is_keyed = colon and key.lower() in ("prompt", "workflow", "extra", "parameters")
-            texts[key.lower() if is_keyed else field.name] = (text if is_keyed else value).strip("\0")
+    Raises:
+        BadRequest: there is no header.
+    """
+    if content[12:16] != b"IHDR":
+        raise BadRequest("This PNG is damaged: it has no header.")
+    texts: dict[str, str] = {}
+    budget = _MAX_TEXTS
+    for kind, start, end in _png_chunks(content):
+        if end - start > 2 * MAX_TEXT or kind not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"comf"):
+            continue
+        data = bytes(content[start:end])
+        if kind == b"eXIf":
+            found = read_exif(data)
+        else:
+            key, text = _png_text(kind, data)
+            found = {} if text is None else {key: text}
+        for key, text in found.items():
+            if key not in texts and len(text) <= budget:
+                texts[key] = text
+                budget -= len(text)
     return texts
 
 
-def decode_comment(comment: bytes) -> str:
-    """EXIF's UserComment: eight bytes that name its encoding, then the text; UTF-16 of either order."""
-    code, text = comment[:8], comment[8:]
-    if code.startswith(b"UNICODE"):
-        orders = (text.decode("utf-16-be", "replace"), text.decode("utf-16-le", "replace"))
-        return max(orders, key=lambda one: sum(character < "\u0100" for character in one)).strip("\0\ufeff")
-    if code.startswith((b"ASCII", b"JIS", b"\0\0\0\0")):
-        return text.decode("utf-8", "replace").strip("\0")
-    return comment.decode("utf-8", "replace").strip("\0")
+def _png_chunks(content: Content) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of each whole chunk."""
+    place = 8
+    for _ in range(_MAX_CHUNKS):
+        start = place + 8
+        end = start + int.from_bytes(content[place : place + 4], "big")
+        kind = bytes(content[place + 4 : start])
+        if end > len(content) or kind == b"IEND":
+            return
+        yield kind, start, end
+        place = end + 4
+
+
+def _png_text(kind: bytes, data: bytes) -> tuple[str, str | None]:
+    """Key and text of a chunk; None for a text that is damaged or too long. `comf` is ComfyUI's for animations."""
+    raw, _, rest = data.partition(b"\0")
+    key = raw[:79].decode("latin-1")
+    if kind == b"zTXt":
+        rest = _inflate(rest[1:]) or b""
+    elif kind == b"iTXt":
+        compressed, rest = rest[:1] == b"\1", rest[2:]
+        rest = rest.partition(b"\0")[2].partition(b"\0")[2]  # language, translated key
+        rest = (_inflate(rest) or b"") if compressed else rest
+    return key, decode(rest) if rest and len(rest) <= 2 * MAX_TEXT else None
+
+
+def _inflate(data: bytes) -> bytes | None:
+    """A compressed text; None when it is damaged or far longer than a text."""
+    inflating = zlib.decompressobj()
+    try:
+        text = inflating.decompress(data, 2 * MAX_TEXT)
+    except zlib.error:
+        return None
+    return None if inflating.unconsumed_tail else text
+
+
+def _read_jpeg(content: Content) -> dict[str, str]:
+    """Segments up to the first scan (ITU-T T.81, B.1.1)."""
+    texts: dict[str, str] = {}
+    place = 2
+    for _ in range(_MAX_CHUNKS):
+        marker = bytes(content[place : place + 2])
+        if marker == b"\xff\xff":  # a fill byte
+            place += 1
+            continue
+        length = int.from_bytes(content[place + 2 : place + 4], "big")
+        if marker[:1] != b"\xff" or marker in (b"\xff\xda", b"\xff\xd9") or length < 2:
+            break
+        data = bytes(content[place + 4 : place + 2 + length])
+        if marker == b"\xff\xe1" and data.startswith(b"Exif\0\0"):
+            texts = {**read_exif(data), **texts}
+        elif marker == b"\xff\xfe" and data:
+            texts.setdefault("comment", decode(data))
+        place += 2 + length
+    return texts
+
+
+def _riff_chunks(content: Content) -> Iterator[tuple[bytes, int, int]]:
+    """Of a WebP (RFC 9649, 2.3 and 2.7)."""
+    place = 12
+    for _ in range(_MAX_CHUNKS):
+        start = place + 8
+        end = start + int.from_bytes(content[place + 4 : start], "little")
+        if start > len(content) or end > len(content):
+            return
+        yield bytes(content[place : place + 4]), start, end
+        place = end + (end - start) % 2
+
+
+def _boxes(content: Content) -> Iterator[tuple[bytes, int, int]]:
+    """The outermost boxes of an ISO base media file (ISO/IEC 14496-12, 4.2), here a JPEG XL."""
+    place = 0
+    for _ in range(_MAX_CHUNKS):
+        start = place + 8
+        size = int.from_bytes(content[place : place + 4], "big")
+        if size == 1:
+            start, size = place + 16, int.from_bytes(content[place + 8 : place + 16], "big")
+        end = len(content) if size == 0 else place + size
+        if start > len(content) or not start <= end <= len(content):
+            return
+        yield bytes(content[place + 4 : place + 8]), start, end
+        place = end
+
+
+def _exif_of(
+    content: Content, chunks: Iterator[tuple[bytes, int, int]], wanted: bytes, skipped: int = 0
+) -> dict[str, str]:
+    for kind, start, end in chunks:
+        if kind == wanted and end - start <= _MAX_TEXTS:
+            return read_exif(bytes(content[start + skipped : end]))
+    return {}
+
+
+def _read_by_pillow(content: Content) -> dict[str, str]:
+    """AVIF and GIF, whose structure is more than a row of chunks. Opening decodes nothing.
+
+    Raises:
+        BadRequest: Pillow cannot open it.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("AVIF", "GIF")) as image:
+            exif, comment = image.info.get("exif"), image.info.get("comment")
+    except Image.DecompressionBombError as error:
+        raise BadRequest("The picture says to have far more pixels than a picture has.") from error
+    except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
+            ValueError, struct.error, zlib.error) as error:  # fmt: skip
+        raise BadRequest(f"The picture is damaged or cannot be opened here: {error}.") from error
+    texts = read_exif(exif) if isinstance(exif, bytes) else {}
+    if isinstance(comment, bytes) and 0 < len(comment) <= MAX_TEXT:
+        texts.setdefault("comment", decode(comment))
+    return texts

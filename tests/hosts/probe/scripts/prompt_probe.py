@@ -3,8 +3,8 @@
 Its script takes one argument: a JSON list of prompts, the images of one batch.
 """
 
-import ast
 import json
+import math
 import sys
 
 import gradio as gr
@@ -21,7 +21,10 @@ def loaded():
             {"file": one.network_on_disk.filename, "te": one.te_multiplier, "unet": list(one.unet_multiplier)}
             for one in common.loaded_networks
         ]
-    applied = ast.literal_eval(getattr(shared.sd_model, "current_lora_hash", "") or "[]")
+    text = getattr(shared.sd_model, "current_lora_hash", "") or "[]"
+    applied = eval(
+        text, {"nan": math.nan, "inf": math.inf}
+    )  # a list as Python writes it, which has no sign for these
     there = {one.network_on_disk.filename for one in sys.modules["networks"].loaded_networks}
     return [{"file": file, "te": te, "unet": [unet] * 3} for file, unet, te in applied if file in there]
 
