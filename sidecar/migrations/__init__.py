@@ -9,6 +9,7 @@ from sidecar.migrations.scripts import (
     CIVITAI,
     FILES,
     FIRST,
+    HASHES,
     ORGANISE,
     SEARCH,
     SETS,
@@ -73,3 +74,9 @@ def m007_search_training_and_authors(db: sqlite_utils.Database) -> None:
 def m008_sets(db: sqlite_utils.Database) -> None:
     """Sets of LoRAs, and how each LoRA's words are to be used."""
     _run(db, SETS)
+
+
+@migrations()
+def m009_hashes(db: sqlite_utils.Database) -> None:
+    """Every kind of hash can be looked up by how it begins."""
+    _run(db, HASHES)

@@ -394,3 +394,11 @@ CREATE TABLE set_pictures (
     picture BLOB NOT NULL
 );
 """
+
+# Other programs name a LoRA by the beginning of any of its hashes.
+HASHES = """
+CREATE INDEX loras_claimed_autov3 ON loras(claimed_autov3) WHERE claimed_autov3 IS NOT NULL;
+CREATE INDEX loras_blake3 ON loras(blake3) WHERE blake3 IS NOT NULL;
+CREATE INDEX loras_autov1 ON loras(autov1) WHERE autov1 IS NOT NULL;
+CREATE INDEX loras_crc32 ON loras(crc32) WHERE crc32 IS NOT NULL;
+"""
