@@ -1,181 +1,231 @@
-"""The infotext of the A1111 line and of SDNext: the prompt, "Negative prompt: …", and a line of "Key: value, …".
+"""The infotext of the A1111 line and of SDNext: the prompt, "Negative prompt: …", and a line of parameters.
 
-Sources: A1111 modules/infotext_utils.py and processing.py, SDNext modules/infotext.py; hashes as Civitai's extension and
-A1111's Lora extension write them.
+Sources: A1111 modules/processing.py (create_infotext), SDNext modules/processing_info.py; hashes as A1111's Lora extension,
+SDNext's modules/lora and Civitai's extension write them; Fooocus (scheme a1111) and ComfyUI's savers write the same.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
+from sidecar.library.foreign import as_list, as_object, as_string
+from sidecar.prompts.grammar import find_tags
+from sidecar.prompts.images.infotext import (
+    MAX_TEXT,
+    Infotext,
+    NamedLora,
+    hash_of,
+    load_json,
+    to_number,
+    weight_of,
+)
+from sidecar.prompts.images.parameters import count_pairs, read_parameters
 
-from sidecar.library.foreign import as_list, as_number, as_object, as_string
-from sidecar.prompts.images.infotext import Infotext, NamedLora
-
-MAX_PARAMETERS = 50_000
-_KEY = re.compile(r"\s*([\w][\w \-/+().]{0,80}?)\s*:\s*")
-_STEPS = re.compile(r"^\s*Steps:\s*\d+", re.MULTILINE)
-_NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
-_LIST_ITEM = re.compile(r"\s*([^:,]+):\s*([0-9A-Fa-f]{6,64})\s*(?:,|$)")
-_SET = re.compile(r"\s*(.+?)(?: v\d+)?(?: \([-\d.]+\))?\s*(?:,|$)")
+_STEPS = re.compile(r"^[ \t]*Steps:[ \t]*\d", re.MULTILINE)
+_NEGATIVE = re.compile(r"^Negative prompt:[ \t]?", re.MULTILINE)
+_TEMPLATE = re.compile(r"^(Negative )?Template:[ \t]?", re.MULTILINE | re.IGNORECASE)
+_SET_END = re.compile(r" v\d+(?: \(-?[\d.]+\))?(?:, |$)")
 _NAMES = {
-    "steps": "steps", "sampler": "sampler", "cfg scale": "cfg", "seed": "seed", "size": "size", "model": "checkpoint",
-    "model hash": "checkpoint_hash", "vae": "vae", "clip skip": "clip_skip", "scheduler": "scheduler",
-    "schedule type": "scheduler", "denoising strength": "denoising", "hires upscale": "hires_scale",
+    "steps": "steps", "sampler": "sampler", "schedule type": "scheduler", "scheduler": "scheduler", "cfg scale": "cfg",
+    "seed": "seed", "size": "size", "model": "checkpoint", "model hash": "checkpoint_hash", "vae": "vae",
+    "clip skip": "clip_skip", "clip-skip": "clip_skip", "denoising strength": "denoising",
+    "hires upscale": "hires_scale", "hires scale": "hires_scale", "hires steps": "hires_steps",
+    "hires upscaler": "hires_upscaler", "hires prompt": "hires_prompt", "refiner prompt": "hires_prompt",
+    "hires negative prompt": "hires_negative_prompt", "refiner negative": "hires_negative_prompt",
+    "styles": "styles", "template": "template", "negative template": "negative_template",
 }  # fmt: skip
+_NUMBERS = ("steps", "cfg", "seed", "clip_skip", "denoising", "hires_scale", "hires_steps")
+# Besides these names, what else tells a line of parameters from a prompt that looks like one.
+_ALSO_KNOWN = (
+    "version",
+    "app",
+    "lora hashes",
+    "hashes",
+    "civitai resources",
+    "postprocess upscale by",
+    "ensd",
+)
+_LORA_KINDS = ("lora", "lyco", "lycoris", "locon", "dora")
+_OTHER_PROMPTS = re.compile(r"prompt|template|negative", re.IGNORECASE)
 
 
 def parse_infotext(text: str) -> Infotext:
     """Take an infotext apart. Without a line of parameters everything is prompt."""
-    text = text.replace("\r\n", "\n").strip()
-    prompt, parameters = _split(text)
-    values = read_parameters(parameters)
+    text = text[:MAX_TEXT].replace("\r\n", "\n").strip()
+    prompt, line, after = _split(text)
+    values = read_parameters(line)
     negatives = list(_NEGATIVE.finditer(prompt))
     negative = ""
-    if negatives:  # a prompt may itself hold such a line, so the last one counts
-        negative = prompt[negatives[-1].end() :].strip()
+    if negatives:  # a prompt can hold such a line itself, so the last one counts
+        negative = prompt[negatives[-1].end() :]
         prompt = prompt[: negatives[-1].start()]
-    known = {_NAMES[key.lower()]: value for key, value in values.items() if key.lower() in _NAMES}
+    software = _software(values)
+    if software == "SD.Next":  # writes templates before the parameters
+        negative, templates = _cut_templates(negative)
+        after = f"{templates}\n{after}"
+    for key, template in _templates(after):
+        values.setdefault(key, template)
     return Infotext(
-        software=_software(values),
+        software=software,
         prompt=prompt.strip(),
-        negative_prompt=negative,
-        parameters=_as_numbers(known),
-        loras=_loras(values),
-        sets=[match[1] for match in _SET.finditer(_text(values.get("LoRA sets"))) if match[1]],
+        negative_prompt=negative.strip(),
+        parameters=_parameters(values),
+        loras=_loras(values, prompt),
+        sets=_sets(_text(values, "LoRA sets")),
         text=text,
     )
 
 
 def is_infotext(text: str) -> bool:
     """Whether a text has such a line of parameters."""
-    return bool(_split(text.strip())[1])
+    return bool(_split(text[:MAX_TEXT].replace("\r\n", "\n").strip())[1])
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Prompts and parameters: what begins with the last line "Steps: N", else a last line with three pairs at least."""
-    found = list(_STEPS.finditer(text))
-    if found:
-        return text[: found[-1].start()], text[found[-1].start() :]
+def _split(text: str) -> tuple[str, str, str]:
+    """Prompts, parameters and what follows them (sd-dynamic-prompts appends its templates).
+
+    The parameters begin with the last line "Steps: N" that has three pairs at least; without one they are the last line, when
+    it has three pairs and a key that image programs write.
+    """
+    starts = [match.start() for match in _STEPS.finditer(text)]
+    for start in reversed(starts[-20:]):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        if count_pairs(text[start:end]) >= 3:
+            template = _TEMPLATE.search(text, end)
+            stop = template.start() if template else len(text)
+            return text[:start], text[start:stop].strip(), text[stop:]
     before, _, last = text.rpartition("\n")
-    return (before, last) if len(read_parameters(last)) >= 3 else (text, "")
+    values = read_parameters(last)
+    if len(values) >= 3 and any(key.lower() in (*_NAMES, *_ALSO_KNOWN) for key in values):
+        return before, last, ""
+    return text, "", ""
 
 
-def read_parameters(text: str) -> dict[str, Any]:
-    """`Key: value, Key: "quoted, value", Key: {json}`, as text or as what the JSON holds; the first of a key counts."""
-    values: dict[str, Any] = {}
-    text = text[:MAX_PARAMETERS]
-    place, last = 0, ""
-    while place < len(text):
-        key = _KEY.match(text, place)
-        if key is None:  # a value that was not quoted, and had a comma in it
-            value, place = _value(text, place)
-            if isinstance(values.get(last), str):
-                values[last] += f", {value}"
-        else:
-            value, place = _value(text, key.end())
-            last = key[1].strip()
-            if last in values:
-                last = ""
-            else:
-                values[last] = value
-        comma = text.find(",", place)
-        if comma < 0:
-            break
-        place = comma + 1
-    return values
+def _cut_templates(text: str) -> tuple[str, str]:
+    first = _TEMPLATE.search(text)
+    return (text[: first.start()], text[first.start() :]) if first else (text, "")
 
 
-def _value(text: str, place: int) -> tuple[Any, int]:
-    """The value that begins at a place, and where it ends."""
-    if text[place : place + 1] == '"':
-        closed = re.compile(r'"(?:\\.|[^\\"])*"').match(text, place)
-        if closed:
-            try:
-                return orjson.loads(closed[0]), closed.end()
-            except orjson.JSONDecodeError:
-                return closed[0].strip('"'), closed.end()
-    if text[place : place + 1] in ("{", "["):
-        end = _end_of_json(text, place)
-        try:
-            return orjson.loads(text[place:end]), end
-        except orjson.JSONDecodeError:
-            return text[
-                place:end
-            ].strip(), end  # also when it is never closed: then all the rest is this value
-    end = text.find(",", place)
-    end = len(text) if end < 0 else end
-    return text[place:end].strip(), end
+def _templates(text: str) -> Iterator[tuple[str, str]]:
+    """Key and text of each template."""
+    found = list(_TEMPLATE.finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    for match, end in zip(found, ends):
+        yield ("negative template" if match[1] else "template"), text[match.end() : end].strip()
 
 
-def _end_of_json(text: str, place: int) -> int:
-    """Where the bracket at `place` is closed, strings skipped; the end of the text when it is not."""
-    depth, quoted, escaped = 0, False, False
-    for at in range(place, len(text)):
-        character = text[at]
-        if quoted:
-            escaped, quoted = character == "\\" and not escaped, character != '"' or escaped
-        elif character == '"':
-            quoted = True
-        elif character in "{[":
-            depth += 1
-        elif character in "}]":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-    return len(text)
+def _parameters(values: dict[str, Any]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for key, value in values.items():
+        ours = _NAMES.get(key.lower())
+        if ours and isinstance(value, (str, int, float)):
+            number = to_number(value) if ours in _NUMBERS else None
+            named.setdefault(ours, value if number is None else number)
+    return named
 
 
 def _software(values: dict[str, Any]) -> str:
-    if _text(values.get("App")).replace(".", "").lower().startswith("sdnext"):
+    version = _text(values, "Version").lower()
+    if _text(values, "App").replace(".", "").lower() == "sdnext":
         return "SD.Next"
-    version = _text(values.get("Version"))
-    if (version.startswith("f") and "forge" not in version.lower()) or "forge" in version.lower():
+    for mark, name in (("comfyui", "ComfyUI"), ("fooocus", "Fooocus"), ("forge", "Forge"), ("neo", "Forge")):
+        if version.startswith(mark) or (mark == "forge" and mark in version):
+            return name
+    if re.match(r"f\d", version):
         return "Forge"
-    return "A1111"
+    return "Civitai" if "Civitai resources" in values and not version else "A1111"
 
 
-def _loras(values: dict[str, Any]) -> list[NamedLora]:
-    """The LoRAs that the parameters name, each with its hash where one is told."""
+def _loras(values: dict[str, Any], prompt: str) -> list[NamedLora]:
+    """The LoRAs that the parameters name, each with what is told of its hash and weight."""
+    hashes = dict(_hashes(values))
+    weights = {name: weight_of(weight, None) for name, weight in _pairs(_text(values, "Lora weights"))}
+    resources = list(_resources(values))
+    tagged = any(tag.is_lora for tag in find_tags(prompt))
+    elsewhere = _named_elsewhere(values)
     found: dict[str, NamedLora] = {}
-    for key in ("Lora hashes", "LoRA hashes"):
-        for match in _LIST_ITEM.finditer(_text(values.get(key))):
-            name = match[1].strip()
-            found.setdefault(name, NamedLora(name, None, match[2].lower()))
-    for key, value in as_object(values.get("Hashes")).items():
-        kind, _, name = key.partition(":")
-        if kind.lower() in ("lora", "lyco", "lycoris") and name and as_string(value):
-            found.setdefault(name, NamedLora(name, None, str(value).lower()))
-    for one in as_list(values.get("Civitai resources")):
-        resource = as_object(one)
-        name = as_string(resource.get("modelName"))
-        if name and as_string(resource.get("type")) in ("lora", "lycoris", "locon", "dora"):
-            hashed = as_string(resource.get("hash"))
-            found.setdefault(
-                name, NamedLora(name, as_number(resource.get("weight")) or 1.0, hashed and hashed.lower())
+    for name in dict.fromkeys((*hashes, *weights, *_networks(values))):
+        found[name] = NamedLora(name, weights.get(name), hashes.get(name), fold(name) in elsewhere)
+    if len(resources) == len(
+        found
+    ):  # the same ones by the names they have on Civitai: only their weights are news
+        for name, resource in zip(found, resources):
+            one = found[name]
+            found[name] = NamedLora(
+                name,
+                resource.weight if one.weight is None and not tagged else one.weight,
+                one.hash or resource.hash,
+                one.other_pass,
             )
-    names = [name.strip() for name in _text(values.get("LoRA networks")).split(",") if name.strip()]
-    hashes = re.findall(r"[0-9A-Fa-f]{8}", _text(values.get("LoRA hashes"))) if names else []
-    for at, name in enumerate(
-        names
-    ):  # SDNext lists hashes without names; of as many they are in the same order
-        hashed = hashes[at].lower() if len(hashes) == len(names) else None
-        found.setdefault(name, NamedLora(name, None, hashed))
+    elif not tagged and not found:
+        found = {resource.name: resource for resource in resources}
     return list(found.values())
 
 
-def _as_numbers(values: dict[str, Any]) -> dict[str, Any]:
-    numbers = dict(values)
-    for key in ("steps", "seed", "cfg", "clip_skip", "denoising", "hires_scale"):
-        number = as_number(_text(numbers.get(key)).strip())
-        if number is not None:
-            numbers[key] = (
-                int(number) if number == int(number) and key in ("steps", "seed", "clip_skip") else number
-            )
-    return numbers
+def _hashes(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """`Lora hashes: "name: hash, …"`, then `Hashes: {"lora:name": hash}`; SDNext's hashes have no names."""
+    for key in ("Lora hashes", "LoRA hashes"):
+        for name, value in _pairs(_text(values, key)):
+            hashed = hash_of(value)
+            if hashed:
+                yield name, hashed
+    told = values.get("Hashes")
+    for key, value in as_object(load_json(told) if isinstance(told, str) else told).items():
+        kind, _, name = key.partition(":")
+        hashed = hash_of(value)
+        if kind.lower() in _LORA_KINDS and name.strip() and hashed:
+            yield name.strip(), hashed
+    names = list(_networks(values))
+    unnamed = [hash_of(one) for one in _text(values, "LoRA hashes").split(",") if one.strip()]
+    if len(names) == len(unnamed):  # in the order of the networks, when none is left out
+        yield from ((name, one) for name, one in zip(names, unnamed) if one)
 
 
-def _text(value: Any) -> str:
+def _networks(values: dict[str, Any]) -> Iterator[str]:
+    """SDNext's `LoRA networks: a, b`."""
+    return (name.strip() for name in _text(values, "LoRA networks").split(",") if name.strip())
+
+
+def _resources(values: dict[str, Any]) -> Iterator[NamedLora]:
+    """LoRAs of Civitai's list of resources: named as there, not as the file."""
+    for one in as_list(values.get("Civitai resources")):
+        resource = as_object(one)
+        name = as_string(resource.get("modelName")) or as_string(resource.get("modelVersionName"))
+        if name and str(resource.get("type")).lower() in _LORA_KINDS:
+            yield NamedLora(name, weight_of(resource.get("weight")), hash_of(resource.get("hash")))
+
+
+def _named_elsewhere(values: dict[str, Any]) -> set[str]:
+    """Names in the tags of prompts for other passes: hires, detailers, templates."""
+    texts = [value for key, value in values.items() if isinstance(value, str) and _OTHER_PROMPTS.search(key)]
+    return {fold(tag.name) for text in texts for tag in find_tags(text) if tag.is_lora}
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """`name: value, name: value`."""
+    for part in text.split(","):
+        name, _, value = part.rpartition(":")
+        if name.strip():
+            yield name.strip(), value.strip()
+
+
+def _sets(text: str) -> list[str]:
+    """The names in `NAME v3, OTHER v1 (0.7)`; a name can have commas."""
+    names, start = [], 0
+    for end in _SET_END.finditer(text):
+        names.append(text[start : end.start()].strip())
+        start = end.end()
+    return [name for name in names if name]
+
+
+def _text(values: dict[str, Any], key: str) -> str:
+    value = values.get(key)
     return value if isinstance(value, str) else ""
+
+
+def fold(name: str) -> str:
+    """A name for comparing: A1111 leaves ":" and "," out of the names in `Lora hashes`, SDNext writes "_" for "."."""
+    return name.strip().translate({ord(":"): None, ord(","): None, ord("."): "_"}).casefold()

@@ -1,227 +1,205 @@
-"""ComfyUI: a graph of nodes. From the sampler back to the texts of its conditioning and to the LoRAs of its model.
-
-`prompt` is the graph as it ran (API form: id → class_type, inputs; a link is [id, output]); `workflow` the graph as drawn.
-"""
+"""ComfyUI: from the outputs of a graph back to its sampler, from there to the texts and to the LoRAs of its model."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
-import orjson
-
-from sidecar.library.foreign import as_list, as_number, as_object, as_string
-from sidecar.prompts.grammar import find_tags
-from sidecar.prompts.images.infotext import Infotext, NamedLora
-
-MAX_NODES = 20_000
-_TEXT_KEYS = re.compile(
-    r"text(_[a-z0-9]+)?|prompt|positive(_prompt)?|negative(_prompt)?|string(_?[a-z0-9]+)?|value|wildcard_text|populated_text"
+from sidecar.prompts.images.comfy_graph import Graph, Node, read_graph
+from sidecar.prompts.images.comfy_loras import loras_of
+from sidecar.prompts.images.infotext import (
+    MAX_LORAS,
+    Infotext,
+    NamedLora,
+    size_of,
+    stem_of,
+    to_number,
 )
-_SETTINGS = {
-    "steps": "steps", "cfg": "cfg", "seed": "seed", "noise_seed": "seed", "sampler_name": "sampler", "scheduler": "scheduler",
-    "denoise": "denoising", "ckpt_name": "checkpoint", "unet_name": "checkpoint",
-}  # fmt: skip
-# Widgets of drawn nodes have no names; these are in the order in which the nodes declare them.
-_WIDGETS = {
-    "CLIPTextEncode": ("text",),
-    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
-    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
-    "CheckpointLoaderSimple": ("ckpt_name",),
-    "UNETLoader": ("unet_name",),
-    "KSampler": ("seed", "", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
-    "KSamplerAdvanced": ("", "noise_seed", "", "steps", "cfg", "sampler_name", "scheduler"),
-}
-_MUTED, _BYPASSED = 2, 4
 
-Graph = dict[str, dict[str, Any]]
+_SETTINGS = {
+    "steps": "steps", "cfg": "cfg", "seed": "seed", "noise_seed": "seed", "sampler_name": "sampler",
+    "scheduler": "scheduler", "denoise": "denoising", "ckpt_name": "checkpoint", "base_ckpt_name": "checkpoint",
+    "unet_name": "checkpoint",
+}  # fmt: skip
+_TEXTS = re.compile(
+    r"text(_?(g|l|[a-h]|\d{1,2}|positive|negative|multiline))?|(positive|negative)(_prompt|_[gl])?|prompt(_\d{1,2})?|clip_[gl]|t5xxl|bert|mt5xl"
+    r"|llama|string(_?([a-h]|\d{1,2}))?|value|(wildcard|populated|opt|prefix|suffix)_text|tags|trigger_words\d{0,2}|source"
+    r"|input\d{0,2}|any_?\d{0,2}|on_(true|false)|str(ing)?_?\d{0,2}|part\d{0,2}"
+)
+_CONDITIONING = re.compile(
+    r"conditioning(_?(\d{1,2}|to|from|[a-h]|positive|negative))?|positive|negative|base_(positive|negative)|guider|cond\d?"
+)
+_SEPARATORS = ("delimiter", "separator")
+_NUMBERS = ("value", "seed", "noise_seed", "int", "number", "Number", "Value", "float")
+_DEEPEST = 100
+_MAX_VISITS = 2_000
+_MAX_OUTPUTS = 20
+_MAX_PROMPT = 1_000_000
 
 
 def parse_comfy(prompt: str | None, workflow: str | None) -> Infotext | None:
     """What a graph says, the one that ran before the one that was drawn; None when neither is a graph."""
-    graph = _graph(prompt) or _drawn(workflow)
-    if not graph:
+    graph = read_graph(prompt, workflow)
+    if graph is None:
         return None
-    result = Infotext("ComfyUI", text=(prompt or workflow or "")[:200_000])
-    sampler = _sampler(graph)
-    inputs = as_object(graph[sampler].get("inputs")) if sampler else {}
-    result.prompt = _join(_texts(graph, inputs.get("positive"), "positive"))
-    result.negative_prompt = _join(_texts(graph, inputs.get("negative"), "negative"))
-    if sampler and not result.prompt:  # newer samplers take their conditioning through a guider
-        result.prompt = _join(_texts(graph, inputs.get("guider") or inputs.get("conditioning"), "positive"))
-    reached = list(_ancestors(graph, sampler)) if sampler else list(graph)
-    loras: dict[str, NamedLora] = {}
-    for node in reversed(reached):  # from the checkpoint on, as they are applied
-        inputs = as_object(graph[node].get("inputs"))
-        for lora in _loras(inputs, str(graph[node].get("class_type"))):
-            loras.setdefault(lora.name, lora)
-    for node in reached:
-        for key, value in as_object(graph[node].get("inputs")).items():
-            if key in _SETTINGS and isinstance(value, (str, int, float)):
-                result.parameters.setdefault(_SETTINGS[key], value)
-    in_prompt = {tag.name.strip() for tag in find_tags(result.prompt)}
-    result.loras = [lora for name, lora in loras.items() if name not in in_prompt]
-    return result
+    outputs = _outputs(graph)
+    sampler = _sampler(graph, outputs)
+    reader = _Texts(graph)
+    inputs = graph.nodes[sampler].inputs if sampler else {}
+    positive = [inputs[name] for name in ("positive", "guider", "conditioning") if name in inputs]
+    negative = inputs.get("negative")
+    guider = graph.source(inputs.get("guider"))
+    if guider and "negative" in graph.nodes[guider[0]].inputs:
+        negative = graph.nodes[guider[0]].inputs["negative"]
+    return Infotext(
+        "ComfyUI",
+        prompt=reader.of_conditioning(positive[0], "positive") if positive else "",
+        negative_prompt=reader.of_conditioning(negative, "negative"),
+        parameters=_parameters(graph, sampler),
+        loras=_loras(graph, outputs or ([sampler] if sampler else list(graph.nodes))),
+        text=(prompt or workflow or "")[:200_000],
+    )
 
 
-def _graph(text: str | None) -> Graph:
-    """A graph in API form; ComfyUI writes NaN, which is no JSON."""
-    content = as_object(_loads(text))
-    nodes = {key: node for key, node in content.items() if isinstance(node, dict) and "class_type" in node}
-    return dict(list(nodes.items())[:MAX_NODES])
+def _outputs(graph: Graph) -> list[str]:
+    """The first node that saves what was sampled, or that shows it when none saves."""
+    for mark in ("save", "preview"):
+        found = [key for key, node in graph.nodes.items() if mark in node.kind.lower()]
+        for key in found[:_MAX_OUTPUTS]:
+            if _is_sampled(graph, key):
+                return [key]
+    return []
 
 
-def _loads(text: str | None) -> Any:
-    if not text:
-        return None
-    try:
-        return orjson.loads(re.sub(r"(?<=[:\[,\s])(-?Infinity|NaN)(?=[,\]}\s])", "null", text))
-    except orjson.JSONDecodeError:
-        return None
+def _is_sampled(graph: Graph, output: str) -> bool:
+    return any(_samples(graph.nodes[key]) for key in graph.ancestors([output]))
 
 
-def _drawn(text: str | None) -> Graph:
-    """A drawn graph in API form, as far as the common nodes go; muted nodes are none, bypassed ones pass through."""
-    content = as_object(_loads(text))
-    links = {}
-    for link in as_list(content.get("links")):
-        if isinstance(link, list) and len(link) >= 4:
-            links[str(link[0])] = [str(link[1]), link[2]]
-    graph: Graph = {}
-    for one in as_list(content.get("nodes"))[:MAX_NODES]:
-        node = as_object(one)
-        kind, widgets = str(node.get("type")), as_list(node.get("widgets_values"))
-        inputs: dict[str, Any] = {}
-        for connected in map(as_object, as_list(node.get("inputs"))):
-            if str(connected.get("link")) in links:
-                inputs[str(connected.get("name"))] = links[str(connected["link"])]
-        if node.get("mode") == _MUTED:
-            continue
-        if node.get("mode") != _BYPASSED:
-            inputs |= {name: value for name, value in zip(_WIDGETS.get(kind, ()), widgets) if name}
-        graph[str(node.get("id"))] = {"class_type": kind, "inputs": inputs}
-    return graph
+def _samples(node: Node) -> bool:
+    """Whether a node samples: it has conditioning, and steps or what stands for them."""
+    has = set(node.inputs)
+    return bool(has & {"positive", "guider", "conditioning"}) and bool(
+        has & {"steps", "sigmas", "sampler_name", "noise_seed"}
+        or {"seed", "cfg"} <= has
+        or {"noise", "sampler"} <= has
+    )
 
 
-def _sampler(graph: Graph) -> str | None:
-    """The sampler nearest to an output, else the first there is."""
-    samplers = [
-        key
-        for key, node in graph.items()
-        if {"positive", "guider", "conditioning"} & set(as_object(node.get("inputs")))
-        and {"steps", "seed", "noise_seed", "sampler", "cfg"} & set(as_object(node.get("inputs")))
-    ]
-    outputs = [
-        key
-        for key, node in graph.items()
-        if "Save" in str(node["class_type"]) or "Preview" in str(node["class_type"])
-    ]
-    for output in outputs:
-        for node in _ancestors(graph, output):
-            if node in samplers:
-                return node
-    return samplers[0] if samplers else None
+def _sampler(graph: Graph, outputs: list[str]) -> str | None:
+    """The sampler farthest from the output: later ones refine what it has made (a second pass, a detailer)."""
+    reached = list(graph.ancestors(outputs)) if outputs else list(reversed(graph.nodes))
+    samplers = [key for key in reached if _samples(graph.nodes[key])]
+    return samplers[-1] if samplers else None
 
 
-def _ancestors(graph: Graph, start: str) -> Iterator[str]:
-    """A node and all that feed it, nearest first, each once whatever circles there are."""
-    waiting, seen = [start], {start}
-    while waiting:
-        node = waiting.pop(0)
-        yield node
-        for value in as_object(graph[node].get("inputs")).values():
-            source = _link(graph, value)
-            if source and source not in seen:
-                seen.add(source)
-                waiting.append(source)
+class _Texts:
+    """Reads texts out of a graph, with a bound on how much of it is walked."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.visits = 0
+
+    def of_conditioning(self, value: Any, side: str) -> str:
+        """The texts that reach a conditioning, in the order of the nodes' inputs, each once."""
+        texts = list(dict.fromkeys(part for part in self._conditioning(value, side, frozenset()) if part))
+        return ", ".join(texts)[:_MAX_PROMPT]
+
+    def _conditioning(self, value: Any, side: str, within: frozenset[str]) -> list[str]:
+        source = self.graph.source(value)
+        if source is None:
+            return [value.strip().strip(",").strip()] if isinstance(value, str) else []
+        key, output = source
+        node = self.graph.nodes[key]
+        if not self._may_visit(key, within) or "zeroout" in node.kind.lower():
+            return []
+        within |= {key}
+        if {"positive", "negative"} <= set(node.inputs) and "guider" not in node.kind.lower():
+            side = self._side(node, output, side)
+        other = "negative" if side == "positive" else "positive"
+        further = [
+            one for name, one in node.inputs.items() if _CONDITIONING.fullmatch(name) and other not in name
+        ]
+        linked = [one for one in further if self.graph.source(one)]
+        if linked:
+            return [text for one in linked for text in self._conditioning(one, side, within)]
+        return [self._text(key, side, within).strip().strip(",").strip()]
+
+    def _side(self, node: Node, output: int, side: str) -> str:
+        """Which text an output carries of a node with both: ControlNets give positive, negative; loaders a model first."""
+        first = 1 if {"ckpt_name", "base_ckpt_name", "unet_name"} & set(node.inputs) else 0
+        return {first: "positive", first + 1: "negative"}.get(output, side)
+
+    def _text(self, key: str, side: str, within: frozenset[str]) -> str:
+        """The text that a node makes of its inputs; those for the other side are left out."""
+        node = self.graph.nodes[key]
+        other = "negative" if side == "positive" else "positive"
+        parts: list[str] = []
+        for name, value in node.inputs.items():
+            if not _TEXTS.fullmatch(name) or other in name or self._is_switched_off(node, name):
+                continue
+            if name == "wildcard_text" and node.inputs.get("populated_text"):
+                continue
+            source = self.graph.source(value)
+            if source is None:
+                parts.append(value if isinstance(value, str) else "")
+            elif self._may_visit(source[0], within):
+                parts.append(self._text(source[0], side, within | {source[0]}))
+        parts = list(dict.fromkeys(part for part in parts if part.strip()))
+        if "switch" in node.kind.lower():
+            parts = parts[:1]
+        return self._separator(node).join(parts)[:_MAX_PROMPT]
+
+    def _is_switched_off(self, node: Node, name: str) -> bool:
+        """Whether a switch takes another of its numbered inputs."""
+        chosen = node.inputs.get("select")
+        return type(chosen) is int and name.startswith("input") and name != f"input{chosen}"
+
+    def _separator(self, node: Node) -> str:
+        for name in _SEPARATORS:
+            told = node.inputs.get(name)
+            if isinstance(told, str):
+                return told.replace("\\n", "\n")[:20]
+        return "" if "concat" in node.kind.lower() or "join" in node.kind.lower() else ", "
+
+    def _may_visit(self, key: str, within: frozenset[str]) -> bool:
+        self.visits += 1
+        return key not in within and len(within) < _DEEPEST and self.visits <= _MAX_VISITS
 
 
-def _link(graph: Graph, value: Any) -> str | None:
-    is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], (str, int))
-    return str(value[0]) if is_link and str(value[0]) in graph else None
+def _parameters(graph: Graph, sampler: str | None) -> dict[str, Any]:
+    """Settings of the sampler and of what feeds it, the nearest counting."""
+    found: dict[str, Any] = {}
+    for key in graph.ancestors([sampler] if sampler else list(graph.nodes)):
+        node = graph.nodes[key]
+        for name, value in node.inputs.items():
+            ours = _SETTINGS.get(name)
+            if ours and ours not in found:
+                plain = _plain(graph, value)
+                if plain is not None:
+                    found[ours] = stem_of(plain) if ours == "checkpoint" and isinstance(plain, str) else plain
+        if "size" not in found and "latent" in node.kind.lower():
+            size = size_of(_plain(graph, node.inputs.get("width")), _plain(graph, node.inputs.get("height")))
+            if size:
+                found["size"] = size
+    return found
 
 
-def _texts(graph: Graph, value: Any, side: str) -> list[str]:
-    """The texts that reach a conditioning, in the order of the nodes' inputs."""
-    texts: list[str] = []
-    waiting, seen = [value], set[str]()
-    while waiting and len(texts) < 100:
-        value = waiting.pop()
-        if isinstance(value, str):
-            texts.append(value)
-            continue
-        node = _link(graph, value)
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        inputs = as_object(graph[node].get("inputs"))
-        own = [one for key, one in inputs.items() if _TEXT_KEYS.fullmatch(key) and _other(side) not in key]
-        if not own or any(_link(graph, one) for one in own):
-            own += [
-                one
-                for key, one in inputs.items()
-                if _link(graph, one) and (key == side or "conditioning" in key)
-            ]
-        waiting += reversed([one for one in own if isinstance(one, str) or _link(graph, one)])
-    return texts
+def _plain(graph: Graph, value: Any) -> str | int | float | None:
+    """A value, or the number in the node it comes from."""
+    source = graph.source(value)
+    if source:
+        inputs = graph.nodes[source[0]].inputs
+        return next((to_number(inputs[name]) for name in _NUMBERS if name in inputs), None)
+    if isinstance(value, str):
+        return value[:500] or None
+    return to_number(value)
 
 
-def _other(side: str) -> str:
-    return "negative" if side == "positive" else "positive"
-
-
-def _join(texts: list[str]) -> str:
-    return ", ".join(dict.fromkeys(text.strip().strip(",") for text in texts if text.strip()))
-
-
-def _loras(inputs: dict[str, Any], kind: str) -> Iterator[NamedLora]:
-    """The LoRAs of a loader: one, a numbered stack, a list of objects, or tags in its text."""
-    for key, value in inputs.items():
-        if (
-            isinstance(value, str)
-            and re.fullmatch(r"lora(_name)?(_\d+)?|lora_\d+_name", key)
-            and value not in ("", "None")
-        ):
-            number = "".join(re.findall(r"\d+", key))
-            weight = _weight(inputs, number)
-            if weight is not None:
-                yield NamedLora(_stem(value), weight)
-        elif isinstance(value, dict):
-            name, entries = as_string(value.get("lora")), as_list(value.get("__value__"))
-            if name and value.get("on") is not False:
-                yield NamedLora(_stem(name), as_number(value.get("strength")) or 1.0)
-            for one in map(as_object, entries):
-                if (name := as_string(one.get("name"))) and one.get("active") is not False:
-                    yield NamedLora(_stem(name), as_number(one.get("strength")) or 1.0)
-        elif isinstance(value, str) and "lora" in kind.lower():
-            for tag in find_tags(value):
-                if tag.is_lora:
-                    yield NamedLora(tag.name.strip(), 1.0 if tag.weight is None else tag.weight)
-
-
-def _weight(inputs: dict[str, Any], number: str) -> float | None:
-    """The weight that goes with a LoRA's name; None when its place in a stack is switched off."""
-    ending = f"_{number}" if number else ""
-    switch = inputs.get(f"switch{ending}", inputs.get(f"enabled{ending}"))
-    if switch in ("Off", False):
-        return None
-    for name in (
-        "strength_model",
-        "model_weight",
-        "model_str",
-        "lora_wt",
-        "lora_weight",
-        "strength",
-        "weight",
-    ):
-        found = as_number(inputs.get(f"{name}{ending}"))
-        if found is not None:
-            return found
-    return 1.0
-
-
-def _stem(path: str) -> str:
-    name = PurePosixPath(path.replace("\\", "/")).name
-    return re.sub(r"\.(safetensors|ckpt|pt)$", "", name)
+def _loras(graph: Graph, starts: list[str]) -> list[NamedLora]:
+    """From the checkpoint on, as they are applied."""
+    found: dict[str, NamedLora] = {}
+    for key in reversed(list(graph.ancestors(starts))):
+        for lora in loras_of(graph.nodes[key]):
+            if len(found) < MAX_LORAS:
+                found.setdefault(lora.name, lora)
+    return list(found.values())

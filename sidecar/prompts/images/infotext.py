@@ -61,7 +61,7 @@ class Infotext:
 
 def load_json(text: str | None) -> Any:
     """What a text says as JSON, NaN and Infinity included (ComfyUI writes them); None when it is no JSON object."""
-    if not text or len(text) > MAX_TEXT or not text.lstrip()[:1] == "{":
+    if not text or len(text) > MAX_TEXT or text.lstrip()[:1] != "{":
         return None
     try:
         return json.loads(text, strict=False)
