@@ -5,7 +5,7 @@
 (() => {
   /**
    * @typedef {{name: string, weight: number | null}} Tag
-   * @typedef {{app: string, type: string, name?: string, weight?: number | null, words?: string[], text?: string}} Message
+   * @typedef {{app: string, type: string, name?: string, weight?: number | null, words?: string[], text?: string, target?: string, prompt?: string, negative_prompt?: string}} Message
    * @typedef {Window & typeof globalThis & {gradioApp?: () => (Document | HTMLElement), updateInput?: (e: Element) => void}} HostWindow
    */
 
@@ -108,6 +108,25 @@
     else write(element, text + gap(text, /,\s*$/.test(text) ? " " : ", ") + word.trim());
   }
 
+  /** Set both boxes of a tab. @param {string} name @param {string} [prompt] @param {string} [negative] */
+  function writeBoth(name, prompt, negative) {
+    if (!KNOWN_TARGETS.includes(name)) return;
+    const [first, second] = [box(name), box(name, true)];
+    if (first && typeof prompt === "string") write(first, prompt);
+    if (second && typeof negative === "string") write(second, negative);
+  }
+
+  /** Show a tab: the A1111 line has a function for each, SDNext's Standard UI a button of that name. @param {string} name */
+  function go(name) {
+    if (!KNOWN_TARGETS.includes(name)) return;
+    target = name;
+    const show = /** @type {unknown} */ (Reflect.get(window, `switch_to_${name}`));
+    const labels = name === "txt2img" ? ["txt2img", "text"] : name === "img2img" ? ["img2img", "image"] : [name];
+    if (typeof show === "function") show();
+    else [...root().querySelectorAll("#tabs > .tab-nav > button")].find((button) => labels.includes(button.textContent?.trim().toLowerCase() ?? ""))?.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    sendHost();
+  }
+
   /** Light or dark: hosts name it in different ways, but light text always stands on a dark page. @returns {boolean} */
   function isDark() {
     const [red = 0, green = 0, blue = 0] = getComputedStyle(frame()?.parentElement ?? document.body).color.match(/[\d.]+/g)?.map(Number) ?? [];
@@ -121,7 +140,8 @@
 
   /** Tell the frame about host, theme and target, when there is news. @param {boolean} [always] */
   function sendHost(always = false) {
-    const message = { type: "host", host: kind(), dark: isDark(), target: currentTarget() };
+    const targets = KNOWN_TARGETS.filter((name) => box(name));
+    const message = { type: "host", host: kind(), dark: isDark(), target: currentTarget(), targets };
     const look = JSON.stringify(message);
     if (!answered || (!always && look === lastLook)) return;
     lastLook = look;
@@ -132,10 +152,11 @@
   function sendPrompt(always = false) {
     const name = currentTarget();
     const text = box(name)?.value ?? "";
-    const prompt = `${name}\n${text}`;
+    const negative = box(name, true)?.value ?? "";
+    const prompt = JSON.stringify([name, text, negative]);
     if (!answered || (!always && prompt === lastPrompt)) return;
     lastPrompt = prompt;
-    post({ type: "prompt", target: name, loras: readTags(text), words_text: text });
+    post({ type: "prompt", target: name, loras: readTags(text), words_text: text, negative_prompt: negative });
   }
 
   /** @param {MessageEvent<Message>} event */
@@ -150,6 +171,8 @@
     else if (message.type === "remove" && message.name) remove(message.name);
     else if (message.type === "text") toggleText(message.text ?? "", false);
     else if (message.type === "negative") toggleText(message.text ?? "", true);
+    else if (message.type === "write") writeBoth(message.target ?? "", message.prompt, message.negative_prompt);
+    else if (message.type === "go") go(message.target ?? "");
   }
 
   /** Somebody types or clicks in a prompt box: from now on it is the one to write to. @param {Event} event */

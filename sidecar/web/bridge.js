@@ -1,12 +1,14 @@
 // Talks with the host's page when this page is a frame in its tab. Both sides are of one origin, and both check that and
 // who speaks. Every message is {app: "lora-manager", type, …}:
-//   to the host's page    hello · insert {name, weight, words} · remove {name} · text {text} · negative {text}
-//   from the host's page  host {host, dark, target} · prompt {target, loras: [{name, weight}], words_text}
+//   to the host's page    hello · insert {name, weight, words} · remove {name} · text {text} · negative {text} ·
+//                         write {target, prompt, negative_prompt} · go {target}
+//   from the host's page  host {host, dark, target, targets} · prompt {target, loras: [{name, weight}], words_text,
+//                         negative_prompt}
 import { Emitter } from "./dom.js";
 
 const APP = "lora-manager";
 
-/** @typedef {{host: string, dark: boolean, target: string}} Host */
+/** @typedef {{host: string, dark: boolean, target: string, targets: string[]}} Host targets: the tabs that have prompts */
 
 /** Emits "host" (it answered, or its theme or target changed) and "prompt" (what is in the prompt changed). */
 class Bridge extends Emitter {
@@ -18,6 +20,10 @@ class Bridge extends Emitter {
     this.loras = new Map();
     /** The prompt's text without LoRA tags, in lower case with single spaces. */
     this.text = "";
+    /** The prompt as it stands in the host's boxes; null until it is known. @type {string|null} */
+    this.prompt = null;
+    /** @type {string|null} */
+    this.negative = null;
   }
 
   start() {
@@ -57,8 +63,18 @@ class Bridge extends Emitter {
     this.#send({ type: "text", text });
   }
 
-  negative(/** @type {string} */ text) {
+  appendNegative(/** @type {string} */ text) {
     this.#send({ type: "negative", text });
+  }
+
+  /** Set both boxes of a tab. */
+  write(/** @type {string} */ target, /** @type {string} */ prompt, /** @type {string} */ negative) {
+    this.#send({ type: "write", target, prompt, negative_prompt: negative });
+  }
+
+  /** Show a tab of the host, where that can be done. */
+  go(/** @type {string} */ target) {
+    this.#send({ type: "go", target });
   }
 
   /** Show at once what the host's page will confirm in a moment with its "prompt" message. */
@@ -74,10 +90,12 @@ class Bridge extends Emitter {
   #receive(/** @type {any} */ message) {
     if (!message || message.app !== APP) return;
     if (message.type === "host") {
-      this.host = { host: String(message.host ?? ""), dark: Boolean(message.dark), target: String(message.target ?? "") };
+      this.host = { host: String(message.host ?? ""), dark: Boolean(message.dark), target: String(message.target ?? ""), targets: Array.isArray(message.targets) ? message.targets.map(String) : [] };
       this.emit("host", this.host);
     } else if (message.type === "prompt" && Array.isArray(message.loras)) {
       this.loras = new Map(message.loras.map((/** @type {any} */ one) => [String(one.name).toLowerCase(), one.weight ?? null]));
+      this.prompt = String(message.words_text ?? "");
+      this.negative = typeof message.negative_prompt === "string" ? message.negative_prompt : null;
       this.text = plain(String(message.words_text ?? "").replace(/<(?:lora|lyco):[^>]*>/gi, " "));
       this.emit("prompt");
     }

@@ -1,4 +1,5 @@
-// The app's pages besides the library, the way to them, and which one is shown; the address keeps it (#page=tags).
+// The app's pages besides the library, the way to them, and which one is shown; the address keeps it (#page=tags). What
+// follows a slash in it is the page's own (#page=sets/12): another one opens the page anew.
 //
 // To add a page: write a module that exports
 //     open(container)   draws the page into an empty <div class="page-body">; called each time it is gone to. May be async:
@@ -30,6 +31,7 @@ import { query } from "./query.js";
 
 /** @type {Page[]} in the order of the navigation */
 const PAGES = [
+  { id: "sets", title: "Sets", icon: "list", load: () => import("./sets/sets.js"), styles: ["pages/pages.css", "sets/sets.css"] },
   { id: "tags", title: "Tags", icon: "tag", load: () => import("./pages/tags.js"), styles: ["pages/pages.css", "pages/tags.css"] },
   { id: "duplicates", title: "Duplicates", icon: "layers", load: () => import("./duplicates/duplicates.js"), styles: ["pages/pages.css", "duplicates/duplicates.css"] },
   { id: "civitai", title: "Civitai", icon: "cloud", load: () => import("./civitai/civitai.js"), styles: ["pages/pages.css", "civitai/civitai.css"] },
@@ -42,6 +44,9 @@ const PAGES = [
 let shown = null;
 /** Counts what was gone to, so that a page that loads slowly does not come up after another. */
 let turn = 0;
+
+/** The page that is asked for, null for the library. */
+const wanted = () => query.page?.split("/")[0] ?? null;
 
 /** Go to a page; null is the library. */
 export const goTo = (/** @type {string|null} */ id) => query.setPage(id);
@@ -61,7 +66,7 @@ export function startPages() {
   const menu = find("#menu-button");
   menu.addEventListener("click", () => {
     const items = [{ id: null, title: "Library", icon: /** @type {const} */ ("library") }, ...PAGES];
-    openMenu(menu, "Pages", items.map(({ id, title, icon: sign }) => ({ label: title, icon: sign, checked: query.page === id, run: () => goTo(id) })));
+    openMenu(menu, "Pages", items.map(({ id, title, icon: sign }) => ({ label: title, icon: sign, checked: wanted() === id, run: () => goTo(id) })));
   });
   query.on("page", () => void show());
   void show();
@@ -70,7 +75,7 @@ export function startPages() {
 async function show() {
   turn += 1;
   const mine = turn;
-  const page = PAGES.find(({ id }) => id === query.page);
+  const page = PAGES.find(({ id }) => id === wanted());
   for (const link of find("#pages").children) {
     if (!(link instanceof HTMLElement)) continue;
     if (link.dataset["page"] === (page?.id ?? "")) link.setAttribute("aria-current", "page");

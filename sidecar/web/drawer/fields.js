@@ -117,7 +117,7 @@ export function negativeField(/** @type {Saved} */ saved) {
   const part = textField(field, "negative_prompt", "Words that should not show with this LoRA");
   let words = "";
   const draw = () => (use.hidden = !bridge.host || !words);
-  use.addEventListener("click", () => bridge.negative(words));
+  use.addEventListener("click", () => bridge.appendNegative(words));
   bridge.on("host", draw);
   field.head.append(use);
   return {

@@ -156,7 +156,7 @@ function example(/** @type {Example} */ one, /** @type {(url: string) => void} *
       "div",
       { class: "example-actions" },
       bridge.host && prompt && h("button", { class: "small-button", type: "button", onclick: () => useWords(prompt) }, icon("plus"), "Add to prompt"),
-      bridge.host && negative && h("button", { class: "small-button", type: "button", onclick: () => bridge.negative(negative) }, icon("plus"), "Add negative"),
+      bridge.host && negative && h("button", { class: "small-button", type: "button", onclick: () => bridge.appendNegative(negative) }, icon("plus"), "Add negative"),
       prompt && h("button", { class: "small-button", type: "button", onclick: () => void copy(prompt, "the prompt") }, icon("copy"), "Copy"),
       negative && h("button", { class: "small-button", type: "button", onclick: () => void copy(negative, "the negative prompt") }, icon("copy"), "Copy negative"),
       url && h("button", { class: "small-button", type: "button", title: "Fetches the picture and keeps it beside the file", onclick: () => preview(url) }, icon("image"), "Use as preview"),

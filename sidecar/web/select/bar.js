@@ -95,7 +95,9 @@ function buttons() {
       { label: "Hide", icon: "hide", run: () => void markSelected({ hidden: true }) },
       { label: "Show again", icon: "eye", run: () => void markSelected({ hidden: false }) },
     ]),
-    menuTool("more", "More", () => [
+    menuTool("more", "More", (button) => [
+      { label: "Save as set…", icon: "list", run: () => void saveSet(button) },
+      null,
       { label: "Move to a folder…", icon: "move", run: () => void withChosen(moveLoras) },
       { label: "Rename and sort by template…", icon: "edit", run: () => void organise() },
       { label: "Look up on Civitai", icon: "cloud", run: () => void lookUp() },
@@ -134,6 +136,11 @@ async function withChosen(run) {
   const many = selection.count;
   const chosen = await attempt(() => selection.chosen());
   if (chosen) await run(chosen, many);
+}
+
+async function saveSet(/** @type {HTMLElement} */ button) {
+  const { openSaveSet } = await import("./saveset.js");
+  openSaveSet(button);
 }
 
 async function organise() {
