@@ -15,6 +15,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--{name}-dir", type=Path, metavar="DIR", help=f"folder of a working {name}")
         group.addoption(f"--{name}-python", type=Path, metavar="PYTHON", help=f"the Python that runs {name}")
     group.addoption(
-        "--table", type=Path, metavar="FILE", help="write what hosts made of the prompts into this file"
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="write the page of prompts and what hosts made of them (docs/prompt-table.md)",
     )
     group.addoption("--shots", type=Path, metavar="DIR", help="save pictures of the hosts' pages here")

@@ -1,24 +1,25 @@
 """The same prompts through every host at hand: which LoRAs it really had in effect, and what we said it would have.
 
 First as typed, with our extension switched off, against `prompts/lint`; then composed, against `prompts/compose` and the
-record of the generation.
+record of the generation. `--table docs/prompt-table.md` writes the page that shows it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from host_process import Host, Kind, start_host
+from prompt_page import Seen, Weights, write_page
 from prompt_table import SDNEXT, SETS, TABLE, Row, describe, make_traps
 
 pytestmark = pytest.mark.timeout(1500)
 PROBE = Path(__file__).with_name("probe")
-Weights = list[tuple[str, float | None, tuple[float | None, ...]]]
+WORDS = ("trigger_missing", "trigger_words_added")
 
 
 @pytest.fixture(scope="module")
@@ -37,59 +38,68 @@ def host(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]
     running.stop()
 
 
-@dataclass
-class Outcome:
-    """What came of one row."""
-
-    row: Row
-    typed: Weights = field(default_factory=list)
-    foretold: Weights = field(default_factory=list)
-    composed: Weights = field(default_factory=list)
-    said: Weights = field(default_factory=list)
-    recorded: list[tuple[str, float]] = field(default_factory=list)
-    prompt: str = ""
-
-
 def test_hosts_have_in_effect_what_composing_says(host: Host, request: pytest.FixtureRequest) -> None:
     rows = [row for row in TABLE if row.of_host in ("", host.kind.grammar)]
     outcomes = [ask(host, row) for row in rows]
     table = request.config.getoption("--table")
     if table is not None:
-        with table.open("a", encoding="utf-8") as file:
-            file.write(as_markdown(host, outcomes))
+        write_page(table, request.config.cache, host.kind.grammar, outcomes)
     wrong = [
-        f"{one.row.about}: {describe(one.row.prompt)}\n   as typed {one.typed}, foretold {one.foretold}\n"
-        f"   composed {one.composed}, said {one.said}, recorded {one.recorded}: {one.prompt!r}"
+        f"{one.about}: {one.prompt}\n   as typed {one.typed}, foretold {one.foretold}\n   composed {one.composed}, "
+        f"said {one.said}, recorded {one.recorded}: {one.became!r}\n   told {one.problems} {one.notes}"
         for one in outcomes
-        if one.typed != one.foretold or one.composed != one.said or not is_recorded(one)
+        if one.typed != one.foretold or one.composed != one.said or not is_recorded(one) or not is_told(one)
     ]
     assert not wrong, f"{len(wrong)} of {len(outcomes)} rows differ:\n" + "\n".join(wrong)
 
 
-def ask(host: Host, row: Row) -> Outcome:
-    outcome = Outcome(row)
-    facts = host.api("prompts/host")
-    prompts = [row.prompt] if isinstance(row.prompt, str) else list(row.prompt)
-    about = {**facts["facts"], "batch_size": len(prompts)}
-    body: dict[str, Any] = {"host": facts["host"], "checkpoint": facts["checkpoint"], "facts": about}
+def is_recorded(seen: Seen) -> bool:
+    """The record names each LoRA once, with the weight of the picture."""
+    return dict(seen.recorded) == {name: unet[0] for name, _, unet in seen.composed}
+
+
+def is_told(seen: Seen) -> bool:
+    """Whatever composing makes of a prompt that the host would have taken otherwise is told."""
+    return seen.typed is None or seen.typed == seen.composed or bool(seen.problems or seen.notes)
+
+
+def ask(host: Host, row: Row) -> Seen:
+    before = host.api("prompts/host")["facts"]["options"]
+    for key, value in row.options:
+        host.set_option(key, value)
+    try:
+        return ask_with_options(host, row)
+    finally:
+        for key, _ in row.options:
+            host.set_option(key, before.get(key, 1.0))
+
+
+def ask_with_options(host: Host, row: Row) -> Seen:
+    seen = Seen(row.about, describe(row.prompt), row.negative)
+    told = host.api("prompts/host")
+    count = 1 if isinstance(row.prompt, str) else len(row.prompt)
+    facts = {**told["facts"], "batch_size": count}
+    facts["options"] = {**facts["options"], **dict(row.options)}
+    body: dict[str, Any] = {"host": told["host"], "checkpoint": told["checkpoint"], "facts": facts}
+    body |= {"prompt": row.prompt, "negative_prompt": row.negative}
+    linted = post(host, "prompts/lint", body)
+    seen.problems = {one["code"]: one["message"] for one in linted["problems"] if one["code"] not in WORDS}
     if row.typed:
-        if (
-            host.kind.grammar == SDNEXT
-        ):  # where reading fails it keeps those of the job before: let there be none
+        if host.kind.grammar == SDNEXT:
+            # where reading fails it keeps those of the job before: let there be none
             generate(host, Row("", "a quiet valley"), enabled=False)
-        outcome.typed = generate(host, row, enabled=False)
-        outcome.foretold = said(host, "prompts/lint", {**body, "prompt": row.prompt})
+        seen.typed = generate(host, row, enabled=False)
+        seen.foretold = weights_said(linted)
     before = host.api("generations", limit=1)["total"]
-    outcome.composed = generate(host, row, enabled=True)
-    composing = {
-        "prompt": row.prompt, "negative_prompt": row.negative, "seed": row.seed, "add_trigger_words": True
-    }  # fmt: skip
-    outcome.said = said(host, "prompts/compose", {**body, **composing})
+    seen.composed = generate(host, row, enabled=True)
+    composed = post(host, "prompts/compose", {**body, "seed": row.seed, "add_trigger_words": True})
+    seen.notes = {one["code"]: one["message"] for one in composed["notes"] if one["code"] not in WORDS}
+    seen.said = weights_said(composed)
     host.wait_for_records(before + 1)
     record = host.records()[0]
-    outcome.prompt = record["prompt"]
-    outcome.recorded = [(one["name"], one["weight"]) for one in record["loras"]]
-    return outcome
+    seen.became = record["prompt"]
+    seen.recorded = [(one["name"], one["weight"]) for one in record["loras"]]
+    return seen
 
 
 def generate(host: Host, row: Row, *, enabled: bool) -> Weights:
@@ -101,48 +111,29 @@ def generate(host: Host, row: Row, *, enabled: bool) -> Weights:
     host.generate(prompt, negative_prompt=row.negative, seed=row.seed, alwayson_scripts=scripts)
     answer = host.client.get("prompt-probe/last")
     answer.raise_for_status()
-    return rounded(
-        (Path(one["file"]).stem, one["te"], one["unet"])
-        for one in answer.json()["loras"]
-        if not any(
-            isinstance(number, str) for number in (one["te"], *one["unet"])
-        )  # SDNext fails on a text later
-    )
+    heard = answer.json().get("loras")
+    if heard is None:
+        return [("the probe has heard nothing", None, (None,))]
+    # of a text in the place of a number, SDNext fails later
+    read = (one for one in heard if not any(isinstance(each, str) for each in (one["te"], *one["unet"])))
+    return rounded((Path(one["file"]).stem, one["te"], one["unet"]) for one in read)
 
 
-def said(host: Host, address: str, body: dict[str, Any]) -> Weights:
+def post(host: Host, address: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = host.client.post(f"lora-manager/api/v1/{address}", json=body)
     answer.raise_for_status()
-    return rounded((one["name"], one["te"], one["unet"]) for one in answer.json()["loras"])
+    content: dict[str, Any] = answer.json()
+    return content
+
+
+def weights_said(answer: dict[str, Any]) -> Weights:
+    return rounded((one["name"], one["te"], one["unet"]) for one in answer["loras"])
 
 
 def rounded(found: Any) -> Weights:
     """To four places; what is no number at all (nan) comes as None."""
 
     def number(value: float | None) -> float | None:
-        return None if value is None else round(float(value), 4)
+        return None if value is None or not math.isfinite(value) else round(float(value), 4)
 
     return [(name, number(te), tuple(map(number, unet))) for name, te, unet in found]
-
-
-def is_recorded(outcome: Outcome) -> bool:
-    """The record names each LoRA once, with the weight of the picture."""
-    return dict(outcome.recorded) == {name: unet[0] for name, _, unet in outcome.composed}
-
-
-def as_markdown(host: Host, outcomes: list[Outcome]) -> str:
-    def shown(weights: Weights) -> str:
-        return ", ".join(f"{name} {unet[0]}" for name, _, unet in weights) or "–"
-
-    lines = [
-        f"\n### {host.kind.name}\n",
-        "| about | prompt | as typed | foretold | composed | said |",
-        "|---|---|---|---|---|---|",
-    ]
-    for one in outcomes:
-        prompt = describe(one.row.prompt).replace("|", "\\|")
-        typed, foretold = (shown(one.typed), shown(one.foretold)) if one.row.typed else ("", "")
-        lines.append(
-            f"| {one.row.about} | `{prompt}` | {typed} | {foretold} | {shown(one.composed)} | {shown(one.said)} |"
-        )
-    return "\n".join(lines) + "\n"
