@@ -12,6 +12,7 @@ import { add, h } from "./dom.js";
  * @property {(item: T) => void} choose
  * @property {number} [wait] milliseconds after the last letter
  * @property {string} [className]
+ * @property {() => DOMRect} [place] what the list stands at, when it is not the whole box
  */
 
 const EDGE = 8;
@@ -20,7 +21,7 @@ let lists = 0;
 /** @template T */
 export class Combo {
   /**
-   * @param {HTMLInputElement} box
+   * @param {HTMLInputElement|HTMLTextAreaElement} box
    * @param {ComboOptions<T>} options
    */
   constructor(box, options) {
@@ -36,13 +37,15 @@ export class Combo {
     this.note = h("div", { class: "suggest-note" });
     this.panel = h("div", { class: `suggest ${options.className ?? ""}` }, this.list, this.note);
     this.panel.popover = "manual";
-    for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-controls": this.list.id, "aria-expanded": "false" })) {
+    for (const [name, value] of Object.entries({ "aria-autocomplete": "list", "aria-controls": this.list.id, "aria-expanded": "false" })) {
       box.setAttribute(name, value);
     }
+    if (box instanceof HTMLInputElement) box.setAttribute("role", "combobox"); // a text of many lines stays a text box
     box.autocomplete = "off";
-    box.addEventListener("input", () => this.ask());
-    box.addEventListener("keydown", (event) => this.#pressed(event));
-    box.addEventListener("blur", () => this.close());
+    const heard = /** @type {HTMLElement} */ (box);
+    heard.addEventListener("input", () => this.ask());
+    heard.addEventListener("keydown", (event) => this.#pressed(event));
+    heard.addEventListener("blur", () => this.close());
     this.panel.addEventListener("mousedown", (event) => event.preventDefault()); // the box keeps the focus
     this.list.addEventListener("click", (event) => {
       const option = event.target instanceof Element ? event.target.closest("[role=option]") : null;
@@ -104,7 +107,7 @@ export class Combo {
       this.box.after(this.panel); // beside its box, which may be in a dialog
       this.panel.showPopover();
     }
-    const at = this.box.getBoundingClientRect();
+    const at = this.options.place?.() ?? this.box.getBoundingClientRect();
     const below = innerHeight - at.bottom - EDGE;
     const up = below < 160 && at.top > below;
     this.panel.style.maxHeight = `${Math.max(96, Math.min(420, (up ? at.top : below) - EDGE))}px`;

@@ -1,0 +1,81 @@
+// A weight as a slider and a number: arrow keys, wheel, typing; double click gives the usual one.
+import { h } from "../dom.js";
+
+const STEP = 0.05;
+const FINE = 0.01;
+/** The slider reaches at least from here to there. */
+const REACH = [-1, 2];
+/** Right after the page was scrolled the wheel goes on scrolling, whatever comes under it. */
+const SCROLLED = 300;
+
+let scrolled = -Infinity;
+document.addEventListener("scroll", () => (scrolled = performance.now()), { capture: true, passive: true });
+
+const rounded = (/** @type {number} */ weight) => Math.round(weight * 100) / 100;
+
+export class Weight {
+  /**
+   * @param {string} name whose weight
+   * @param {number} usual what counts where none is said
+   * @param {(weight: number, kind: string) => void} change kind: changes of one kind are one step of undo
+   */
+  constructor(name, usual, change) {
+    this.usual = usual;
+    this.change = change;
+    this.slider = h("input", { type: "range", step: FINE, "aria-label": `Weight of ${name}` });
+    this.box = h("input", { type: "number", class: "chip-number", step: STEP, "aria-label": `Weight of ${name} as a number` });
+    this.slider.title = `Arrow keys or wheel, with Shift in finer steps; double click: ${rounded(usual)}`;
+    this.element = h("div", { class: "chip-weight" }, this.slider, this.box);
+    const { slider, box } = this;
+    slider.addEventListener("input", () => this.#take(rounded(Math.round(Number(slider.value) / STEP) * STEP), "weight"));
+    slider.addEventListener("dblclick", () => this.#take(rounded(usual), ""));
+    slider.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 4, PageDown: -4 }[event.key];
+      if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      this.#step(by, event.shiftKey);
+    });
+    box.addEventListener("input", () => {
+      if (box.value !== "" && Number.isFinite(Number(box.value))) this.#take(Number(box.value), "weight", false);
+    });
+    for (const element of [slider, box]) element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+  }
+
+  /** Show a weight; null: none is said, the usual one counts. @param {number|null} weight */
+  show(weight) {
+    const now = rounded(weight ?? this.usual);
+    this.#reach(now);
+    this.slider.value = String(now);
+    if (document.activeElement !== this.box || Number(this.box.value) !== now) this.box.value = String(now);
+    this.element.classList.toggle("unsaid", weight === null);
+    this.box.title = weight === null ? "The prompt says no weight: this one is filled in" : "";
+  }
+
+  /** @param {number} now */
+  #reach(now) {
+    const [from = 0, to = 0] = REACH;
+    this.slider.min = String(Math.min(from, Math.floor(now)));
+    this.slider.max = String(Math.max(to, Math.ceil(now)));
+  }
+
+  /** @param {number} weight @param {string} kind @param {boolean} [write] */
+  #take(weight, kind, write = true) {
+    if (write) this.show(weight);
+    else this.slider.value = String(weight);
+    this.element.classList.remove("unsaid");
+    this.change(weight, kind);
+  }
+
+  /** @param {number} by @param {boolean} fine */
+  #step(by, fine) {
+    this.#take(rounded(Number(this.box.value) + by * (fine ? FINE : STEP)), "weight");
+  }
+
+  /** @param {WheelEvent} event */
+  #wheel(event) {
+    const by = Math.sign(event.deltaX - event.deltaY); // with Shift browsers scroll sideways
+    if (event.ctrlKey || !by || performance.now() - scrolled < SCROLLED) return;
+    event.preventDefault();
+    this.#step(event.shiftKey && event.deltaY === 0 ? -by : by, event.shiftKey);
+  }
+}
