@@ -162,17 +162,13 @@ class _Prompt:
             changed = Tag(tag.start, tag.end, tag.kind.lower(), meant, tag.arguments)
             return str(self._with_weight(self._readable(changed, found), found))
         hint = f" Did you mean {', '.join(near)}?" if near else ""
-        lost = (
-            " On this host it would have switched off every LoRA of the image."
-            if request.facts.is_a1111_line
-            else ""
-        )
+        what = f"There is no LoRA {name!r}" if name else "One of the tags names no LoRA"
         if request.mode == "tell":
-            request.note("error", "unknown_lora", f"There is no LoRA {name!r}.{hint}", name)
+            request.note("error", "unknown_lora", f"{what}.{hint}", name)
             return written
-        request.note(
-            "error", "unknown_lora", f"There is no LoRA {name!r}; it was left out.{hint}{lost}", name
-        )
+        is_mended = request.facts.is_a1111_line and request.mode != "stop"
+        lost = " On this host it would have switched off every LoRA of the image." if is_mended else ""
+        request.note("error", "unknown_lora", f"{what}{request.left_out}.{hint}{lost}", name)
         return None
 
     def _under_its_name(self, tag: Tag, found: Resolved) -> Tag | None:
@@ -226,7 +222,7 @@ class _Prompt:
     def _with_weight(self, tag: Tag, found: Resolved) -> Tag:
         if tag.has_weight:
             return tag
-        weight = 1.0 if found.weight is None else found.weight
+        weight = self._request.facts.default_weight if found.weight is None else found.weight
         who = {"you": "its preferred weight", "author": "the weight its author gives", None: "the usual one"}
         self._request.note(
             "info",

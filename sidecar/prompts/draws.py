@@ -98,7 +98,8 @@ def _draw_from_search(request: Request, query: str, chance: random.Random) -> Ta
     base = request.facts.checkpoint_base
     fitting = [one for one in found if fits(one.base_model, base) is not False]
     if not found:
-        request.note("error", "nothing_drawn", f"Nothing in the library matches ?{query}; it was left out.")
+        message = f"Nothing in the library matches ?{query}{request.left_out}."
+        request.note("error", "nothing_drawn", message)
     elif not fitting:
         request.note(
             "error",

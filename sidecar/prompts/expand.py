@@ -125,7 +125,7 @@ class Expander:
             self._request.note(
                 "error" if self._request.complete else "warning",
                 "set_lora_missing",
-                f"{member.name}, of the set {trail[-1].name}, is not in the library; it was left out.",
+                f"{member.name}, of the set {trail[-1].name}, is not in the library{self._request.left_out}.",
                 member.name,
             )
             return None
@@ -212,4 +212,4 @@ def unknown_set(request: Request, name: str) -> str:
     """What to say of a set that there is not."""
     near = [one for one in set_names(request.database) if name.strip().casefold() in one.casefold()][:3]
     hint = f" Did you mean {', '.join(near)}?" if near else ""
-    return f"There is no set {name.strip()!r}; it was left out.{hint}"
+    return f"There is no set {name.strip()!r}{request.left_out}.{hint}"

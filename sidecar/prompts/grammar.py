@@ -66,9 +66,10 @@ class Tag:
 
     @property
     def weight_position(self) -> int | None:
-        """Which argument is the weight: the first that is positional and looks like a number."""
+        """Which argument is the weight: the first that is positional and looks like a number, also in digits of other scripts."""
         for position, argument in enumerate(self.arguments):
-            if "=" not in argument and argument.strip() and argument.strip()[0] in "+-.,0123456789":
+            text = argument.strip()
+            if "=" not in text and text and (text[0] in "+-.,0123456789" or to_number(text) is not None):
                 return position
         return None
 
@@ -96,7 +97,8 @@ class Tag:
         text = format_weight(weight)
         position = self.weight_position
         if position is None:
-            return replace(self, arguments=(text, *self.arguments))
+            first_is_empty = bool(self.arguments) and not self.arguments[0].strip()
+            return replace(self, arguments=(text, *self.arguments[first_is_empty:]))
         arguments = list(self.arguments)
         arguments[position] = text
         return replace(self, arguments=tuple(arguments))

@@ -134,8 +134,8 @@ _known: WeakKeyDictionary[Database, Names] = WeakKeyDictionary()
 
 
 def nearest_names(database: Database, name: str) -> list[str]:
-    """Up to three names of usable files that are nearest to `name`."""
-    return _known.setdefault(database, Names(database)).nearest(name)
+    """Up to three names of usable files that are nearest to `name`, or to what stands before a = in it."""
+    return _known.setdefault(database, Names(database)).nearest(name.partition("=")[0] or name)
 
 
 def only_likely(name: str, nearest: list[str]) -> str | None:

@@ -82,6 +82,8 @@ def _read_on_sdnext(positional: list[str], named: dict[str, str], facts: Facts) 
     dyn = _whole(named["dyn"]) if "dyn" in named else None
     ignored = [f"{key}={value}" for key, value in named.items() if key not in _KNOWN_TO_SDNEXT]
     ignored += [text for text in positional[2:] if text.lower() not in ("high", "low")]
+    if given and given.lower() not in ("high", "low") and "@" not in given and to_number(given) is None:
+        ignored.append(given)
     unreadable = wrong or of_unet or next(filter(None, of_blocks), "")
     skipped = bool(unreadable) or (te == 0 and not any(blocks))
     return Reading(

@@ -43,6 +43,11 @@ class Request:
     draws: list[dict[str, Any]] = field(default_factory=list)
     _resolved: dict[str, Resolved | None] = field(default_factory=dict)
 
+    @property
+    def left_out(self) -> str:
+        """What to say behind an error; a job that it stops leaves nothing out."""
+        return "" if self.mode == "stop" else "; it was left out"
+
     def note(self, level: str, code: str, message: str, lora: str | None = None) -> None:
         note = Note(level, code, message, lora)
         if note not in self.notes:

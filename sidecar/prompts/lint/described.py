@@ -56,6 +56,7 @@ def _describe(tag: Tag) -> dict[str, Any]:
         "kind": "draw" if tag.is_draw else tag.kind.lower(),
         "name": read_draw(tag).query if tag.is_draw else tag.name.strip(),
         "weight": _weight(tag),
+        "weights": _weights(tag),
         "weight_start": start,
         "weight_end": end,
         **{key: _number(tag.named(key)) for key in ("te", "unet", "in", "mid", "out", "dyn")},
@@ -63,23 +64,35 @@ def _describe(tag: Tag) -> dict[str, Any]:
 
 
 def _weight(tag: Tag) -> float | None:
-    if tag.is_draw:
-        weights = read_draw(tag).weights
-        return weights[1] if weights else None
-    weight = tag.weight
+    weight = None if tag.is_draw else tag.weight
     return weight if weight is None or abs(weight) < 1e6 else None  # neither nan nor inf
 
 
+def _weights(tag: Tag) -> tuple[float, float] | None:
+    """The range that a draw takes its weight out of."""
+    weights = read_draw(tag).weights if tag.is_draw else None
+    return weights if weights is None or max(map(abs, weights)) < 1e6 else None
+
+
 def _weight_place(tag: Tag) -> tuple[int, int]:
-    """Where the weight stands in the prompt; an empty place behind the name when there is none."""
+    """Where the weight, or a draw's range, stands in the prompt; an empty place behind the name when there is none."""
     if tag.is_draw:
-        return tag.end - 1, tag.end - 1
+        return _range_place(tag)
     position = tag.weight_position
     start = tag.start + len(tag.kind) + 2 + len(tag.name)
     if position is None:
         return start, start
     start += sum(len(argument) + 1 for argument in tag.arguments[:position]) + 1
     return start, start + len(tag.arguments[position])
+
+
+def _range_place(tag: Tag) -> tuple[int, int]:
+    draw = read_draw(tag)
+    parts = tag.inner.split(":")
+    before = parts[: len(parts) - len(draw.arguments)]
+    start = tag.start + len(tag.kind) + 2
+    end = start + sum(len(part) + 1 for part in before) - 1
+    return (end - len(before[-1]), end) if draw.weights else (end, end)
 
 
 def _number(text: str | None) -> float | None:

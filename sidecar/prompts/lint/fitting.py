@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from sidecar.library.word_groups import Group
@@ -102,7 +103,7 @@ def check_sum(request: Request, prompt: str, field: str = PROMPT) -> Iterator[Pr
     """All weights together against the user's limit, else against what is usual."""
     total = sum(abs(one.unet[0]) for one in activated(request, [prompt]))
     limit = request.weight_cap or USUAL_SUM
-    if total > limit + 0.001:
+    if limit + 0.001 < total < math.inf:
         level = "warning" if request.weight_cap else "info"
         than = "your limit" if request.weight_cap else "most pictures bear"
         message = f"The weights add up to {format_weight(total)}, more than {than} ({format_weight(limit)})."

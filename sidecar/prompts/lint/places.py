@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from sidecar.prompts.facts import comments_in
 from sidecar.prompts.grammar import find_tags, find_unclosed, is_cut, is_within
@@ -11,6 +12,7 @@ from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, P
 from sidecar.prompts.sets.reading import find_set
 
 MAX_PROBLEMS = 50
+_WIDE_COLON = re.compile(r"<(?:lora|lyco|set)\uff1a[^<>\n]*>", re.IGNORECASE)
 _TAG = re.compile(r"<\w+:[^>]*>")
 # [before:after:when], [text:when], [text::when] of the A1111 line and SDNext; LoRAs in them do not follow the schedule.
 _SCHEDULE = re.compile(r"\[[^\[\]]*:\s*[\d.]+\s*\]")
@@ -20,6 +22,8 @@ def check_places(look: Look) -> Iterator[Problem]:
     """The prompt, then the negative prompt."""
     yield from _unclosed(look.prompt, PROMPT)
     yield from _unclosed(look.negative, NEGATIVE)
+    yield from _wide_colons(look.prompt, PROMPT)
+    yield from _wide_colons(look.negative, NEGATIVE)
     yield from _brackets(look.prompt, PROMPT)
     yield from _brackets(look.negative, NEGATIVE)
     yield from _in_schedules(look)
@@ -33,6 +37,15 @@ def _unclosed(text: str, field: str) -> Iterator[Problem]:
         message = "This tag has no > at its end, so no host reads it as one."
         fix = Fix("Add >", (Change(field, stop, stop, ">"),))
         yield Problem("error", "unclosed_tag", message, start, end, field, fixes=(fix,))
+
+
+def _wide_colons(text: str, field: str) -> Iterator[Problem]:
+    """What an input method for Chinese or Japanese writes for a colon."""
+    for match in islice(_WIDE_COLON.finditer(text, 0, text.rfind(">") + 1), MAX_PROBLEMS):
+        message = "This has wide colons, so no host reads it as a tag."
+        narrow = Change(field, match.start(), match.end(), match[0].replace("\uff1a", ":"))
+        fixes = (Fix("Write plain colons", (narrow,)),)
+        yield Problem("error", "wide_colon", message, match.start(), match.end(), field, fixes=fixes)
 
 
 def _brackets(text: str, field: str) -> Iterator[Problem]:

@@ -17,6 +17,8 @@ _BLOCK_WEIGHT_EXTENSIONS = ("block-weight", "block_weight")
 def check_weights(look: Look) -> Iterator[Problem]:
     """Every LoRA's arguments, in order."""
     for tag, found in look.loras:
+        if "=" in tag.name:
+            continue  # no host finds it, whatever its weight
         if tag.decimal_comma:
             yield _decimal_comma(look, tag, found)
             continue
@@ -31,7 +33,7 @@ def check_weights(look: Look) -> Iterator[Problem]:
             yield _unreadable(tag, found, reading.unreadable)
             continue
         if not all(map(math.isfinite, (reading.te, *reading.unet))):
-            yield _unreadable(tag, found, "a weight that is not finite")
+            yield _not_finite(tag, found)
             continue
         yield from _ignored(look, tag, found, reading.ignored)
         yield from _otherwise(look, tag, found)
@@ -57,16 +59,18 @@ def _decimal_comma(look: Look, tag: Tag, found: Resolved) -> Problem:
 
 
 def _unreadable(tag: Tag, found: Resolved, what: str) -> Problem:
-    weight = 1.0 if found.weight is None else found.weight
-    mended = Tag(0, 0, tag.kind, tag.name, (format_weight(weight),))
-    return _at(
-        tag,
-        "error",
-        "bad_number",
-        f"The host cannot read {what!r}, and then this LoRA, or every LoRA of the image, has no effect.",
-        found,
-        replaced(tag, mended, f"Write {format_weight(weight)} alone"),
-    )
+    message = f"The host cannot read {what!r}, and then this LoRA, or every LoRA of the image, has no effect."
+    return _at(tag, "error", "bad_number", message, found, _usual_alone(tag, found))
+
+
+def _not_finite(tag: Tag, found: Resolved) -> Problem:
+    message = f"{':'.join(tag.arguments)!r} is no weight that an image can bear: it is spoilt."
+    return _at(tag, "error", "bad_number", message, found, _usual_alone(tag, found))
+
+
+def _usual_alone(tag: Tag, found: Resolved) -> Fix:
+    weight = format_weight(1.0 if found.weight is None else found.weight)
+    return replaced(tag, Tag(0, 0, tag.kind, tag.name, (weight,)), f"Write {weight} alone")
 
 
 def _ignored(look: Look, tag: Tag, found: Resolved, ignored: tuple[str, ...]) -> Iterator[Problem]:

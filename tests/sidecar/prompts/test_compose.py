@@ -30,6 +30,8 @@ from sidecar.prompts.grammar import find_tags
         ("<lora:InkWash>", "<lora:InkWash:0.7>"),
         ("<lora:one>", "<lora:one:1>"),
         ("<lora:InkWash:te=0.5>", "<lora:InkWash:te=0.5>"),
+        ("<lora:InkWash:０.８>", "<lora:InkWash:０.８>"),
+        ("<lora:InkWash:>", "<lora:InkWash:0.7>"),
         ("<lora:InkWash:dyn=4>", "<lora:InkWash:0.7:dyn=4>"),
         ("<lora:InkWash:1:0.5>", "<lora:InkWash:1:0.5>"),
         ("<lora:InkWash:0.8:lbw=ALL>", "<lora:InkWash:0.8:lbw=ALL>"),
@@ -49,6 +51,13 @@ from sidecar.prompts.grammar import find_tags
 )
 def test_composed(compose: Ask, typed: str, composed: str) -> None:
     assert compose(typed)["prompt"] == composed
+
+
+def test_without_a_weight_of_its_own_a_lora_gets_the_hosts_usual_one(compose: Ask) -> None:
+    facts = {"options": {"extra_networks_default_multiplier": 0.4}}
+    composed = compose("<lora:one> <lora:InkWash>", host="sdnext", facts=facts)["prompt"]
+    assert composed == "<lora:one:0.4> <lora:InkWash:0.7>"
+    assert compose("<lora:one>", host="reforge", facts=facts)["prompt"] == "<lora:one:1>"
 
 
 def test_what_was_done_is_said(compose: Ask) -> None:
@@ -168,7 +177,12 @@ def test_the_job_is_stopped_only_when_the_user_wants_that_and_an_error_is_left(
 ) -> None:
     assert not compose("<lora:nowhere:1>")["stop"]
     api.patch("settings", json={"before_generating": "stop"}).raise_for_status()
-    assert compose("<lora:nowhere:1>")["stop"]
+    stopped = compose("<lora:nowhere:1>", host="reforge")
+    assert stopped["stop"]
+    assert [note["message"] for note in stopped["notes"]] == ["There is no LoRA 'nowhere'."], (
+        "nothing was left out"
+    )
+    assert compose("<set:Nobody>")["notes"][0]["message"] == "There is no set 'Nobody'."
     assert compose("<lora:Outfits:1>", facts={"checkpoint_base": "SD 1.x"})["stop"]
     assert not compose("<lora:inkwash:0,8>", host="reforge")["stop"]
     assert api.patch("settings", json={"before_generating": "never"}).status_code == 400
