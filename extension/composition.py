@@ -17,7 +17,7 @@ from . import host, host_facts, host_job
 from .client import Client, Refused
 from .log import log
 from .spread import Wanted, find_groups
-from .tags import DRAW, MAY_DRAW, TAG, holds, is_prompt
+from .tags import ALTERNATIVES, DRAW, MAY_DRAW, TAG, holds, is_prompt, read_tags
 
 COMPOSE_SECONDS = 2.0
 AT_ONCE = 200
@@ -43,6 +43,7 @@ class Composition:
     _typed: dict[str, Any] = field(default_factory=dict)
     _draws: list[dict[str, Any]] = field(default_factory=list)
     _sets: dict[str, str] = field(default_factory=dict)
+    _words_done: list[str] = field(default_factory=list)
 
     def begin(self, p: Any) -> None:
         """The first pass, over the fields as they were typed.
@@ -81,6 +82,7 @@ class Composition:
         if waits and answer.get("draws"):
             return
         self._take(answer)
+        self._words_done += _names_with_words(answer)
         for name, asked, key in ((positive, given, "prompt"), (negative, given_negative, "negative_prompt")):
             if is_prompt(asked):
                 self._changed |= _put_back(p, name, asked, answer.get(key))
@@ -123,7 +125,8 @@ class Composition:
         step = max(1, AT_ONCE // batch) * batch
         for part in (wanted[start : start + step] for start in range(0, len(wanted), step)):
             prompts, negatives = [each.prompt for each in part], [each.negative for each in part]
-            answer = self._ask(p, prompts, negatives, [each.seed for each in part], limit, batch)
+            seeds = [each.seed for each in part]
+            answer = self._ask(p, prompts, negatives, seeds, limit, batch, self._words_done)
             new = _as_asked(prompts, answer.get("prompt"))
             new_negatives = _as_asked(negatives, answer.get("negative_prompt"))
             if new is None or new_negatives is None:
@@ -144,7 +147,14 @@ class Composition:
         self._settled.update([prompts] if isinstance(prompts, str) else prompts if is_prompt(prompts) else [])
 
     def _ask(
-        self, p: Any, prompt: Any, negative: Any, seeds: list[int], limit: float, batch: int = 1
+        self,
+        p: Any,
+        prompt: Any,
+        negative: Any,
+        seeds: list[int],
+        limit: float,
+        batch: int = 1,
+        words_done: list[str] | None = None,
     ) -> dict[str, Any]:
         content: dict[str, Any] = {
             "prompt": prompt,
@@ -156,6 +166,8 @@ class Composition:
         }
         if is_prompt(negative):
             content["negative_prompt"] = negative
+        if words_done:
+            content["words_done"] = list(dict.fromkeys(words_done))
         answer = self.client.post("prompts/compose", content, max(0.1, limit - time.monotonic()))
         if not isinstance(answer, dict):
             raise Refused("the sidecar's answer is not understood")
@@ -202,6 +214,19 @@ def _as_asked(asked: list[str], composed: Any) -> list[str] | None:
     """What came back for a list of prompts; None when it is no such list."""
     fits = isinstance(composed, list) and is_prompt(composed) and len(composed) == len(asked)
     return composed if fits else None
+
+
+def _names_with_words(answer: dict[str, Any]) -> list[str]:
+    """The LoRAs whose trigger words have been seen to: those of a prompt with sets, which may have chosen among them.
+
+    Where it has none, all of them stand there already. In alternatives none are added as long as they are alternatives.
+    """
+    composed: Any = answer.get("prompt")
+    if not answer.get("sets") or not is_prompt(composed):
+        return []
+    prompts: list[str] = [composed] if isinstance(composed, str) else composed
+    there = read_tags(ALTERNATIVES.sub("", prompt) for prompt in prompts)
+    return [each["name"] for each in _objects(answer.get("loras")) if each.get("name") in there]
 
 
 def _put_back(p: Any, name: str, asked: Any, composed: Any) -> bool:

@@ -144,7 +144,7 @@ def is_nested() -> bool:
 
 
 def _reason(job: Job) -> str:
-    return f"LoRA Manager stopped this job. {job.composition.stopped}"
+    return f"LoRA Manager stopped this job, nothing was generated. {job.composition.stopped}"
 
 
 def _open_job(p: Any) -> Job | None:

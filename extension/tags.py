@@ -9,6 +9,7 @@ from typing import Any
 LORA = re.compile(r"<(?:lora|lyco):([^>]+)>", re.IGNORECASE)
 TAG = re.compile(r"<(?:lora|lyco|set):", re.IGNORECASE)
 DRAW = re.compile(r"<(?:lora|lyco):\s*\?", re.IGNORECASE)
+ALTERNATIVES = re.compile(r"\{[^{}]*\|[^{}]*\}")
 MAY_DRAW = re.compile(r"<(?:(?:lora|lyco):\s*\?|set:)", re.IGNORECASE)  # a set's text can hold a draw
 
 

@@ -12,7 +12,11 @@ from starlette.responses import JSONResponse, Response
 
 from extension.generation import Generations
 
-SETS = {"Pair": ("<lora:one:0.5> <lora:two:0.5>", "blurred"), "Drawn": ("drawn <lora:?tag:x>", "")}
+SETS = {
+    "Pair": ("<lora:one:0.5> <lora:two:0.5>", "blurred"),
+    "Drawn": ("drawn <lora:?tag:x>", ""),
+    "Other": ("<lora:three:0.5>", ""),
+}
 STYLE = "{prompt}, styled"
 
 
@@ -65,6 +69,7 @@ class ComposingSidecar:
             text, unwanted = SETS[name]
             prompt = prompt.replace(f"<set:{found}>", text)
             negative += f", {unwanted}" if unwanted and unwanted not in negative else ""
+            answer["loras"] += [{"name": each} for each in re.findall(r"<lora:(\w+)", text)]
             answer["sets"].append({"name": name, "version": 2, "weight": float(weight or 1)})
         for query in re.findall(r"<lora:\?([^>]+)>", prompt):
             drawn, weight = (f"n{seed % 3}", 1) if query != "heavy" else ("n0", seed)

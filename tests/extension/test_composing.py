@@ -154,6 +154,24 @@ def test_a_set_that_a_style_brings_is_expanded(run: Run, sidecar: ComposingSidec
     assert [each["prompt"] for each in sidecar.asked] == ["a cat", ["a cat, styled <set:Pair>"]]
 
 
+def test_words_that_a_set_has_chosen_are_not_extended_by_the_second_pass(
+    run: Run, sidecar: ComposingSidecar
+) -> None:
+    run(P("a cat <set:Pair> {<set:Other>|b}", styled=True, style="{prompt}, styled <lora:one:1>"))
+    first, second = sidecar.asked
+    assert "words_done" not in first
+    assert second["words_done"] == ["one", "two"], (
+        "what stands in alternatives gets its words once it is chosen"
+    )
+
+
+def test_words_of_a_prompt_without_sets_stand_in_it_and_are_not_told(
+    run: Run, sidecar: ComposingSidecar
+) -> None:
+    run(P("a cat <lora:one:1>", styled=True, style="{prompt}, styled <lora:two:1>"))
+    assert len(sidecar.asked) == 2 and "words_done" not in sidecar.asked[1]
+
+
 def test_a_draw_that_a_style_brings_has_the_hosts_seeds(run: Run) -> None:
     made = run(P("a dog", styled=True, style="{prompt} <lora:?tag:x>", seed=-1, n_iter=2))
     assert drawn(made) == [f"n{seed % 3}" for _, seed, _ in made.images]
@@ -292,7 +310,7 @@ def test_the_page_shows_why_a_job_was_stopped(run: Run, sidecar: ComposingSideca
     fake_host.module("gradio", Warning=shown.append)
     sidecar.stop = True
     run(P("BAD"))
-    assert shown == ["LoRA Manager stopped this job. BAD is bad."]
+    assert shown == ["LoRA Manager stopped this job, nothing was generated. BAD is bad."]
 
 
 def test_a_host_without_a_last_moment_goes_on(generations: Generations, sidecar: ComposingSidecar) -> None:
