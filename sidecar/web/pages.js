@@ -31,7 +31,7 @@ import { query } from "./query.js";
 
 /** @type {Page[]} in the order of the navigation */
 const PAGES = [
-  { id: "compose", title: "Composer", icon: "prompt", load: () => import("./compose/compose.js"), styles: ["pages/pages.css", "sets/sets.css", "compose/compose.css"] },
+  { id: "compose", title: "Composer", short: "Compose", icon: "prompt", load: () => import("./compose/compose.js"), styles: ["pages/pages.css", "sets/sets.css", "compose/compose.css"] },
   { id: "sets", title: "Sets", icon: "list", load: () => import("./sets/sets.js"), styles: ["pages/pages.css", "sets/sets.css"] },
   { id: "tags", title: "Tags", icon: "tag", load: () => import("./pages/tags.js"), styles: ["pages/pages.css", "pages/tags.css"] },
   { id: "duplicates", title: "Duplicates", icon: "layers", load: () => import("./duplicates/duplicates.js"), styles: ["pages/pages.css", "duplicates/duplicates.css"] },

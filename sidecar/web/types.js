@@ -173,6 +173,7 @@
  * @property {number} created
  * @property {string} host
  * @property {string} prompt
+ * @property {string} negative_prompt
  * @property {{name: string, weight: number|null}[]} loras
  * @property {string|null} checkpoint
  * @property {number|null} seed
@@ -340,6 +341,7 @@
  * @property {"lora"|"lyco"|"set"|"draw"} kind
  * @property {string} name of a draw: what it draws from
  * @property {number|null} weight
+ * @property {[number, number]|null} weights the range that a draw takes its weight out of
  * @property {number} weight_start
  * @property {number} weight_end
  * @property {number|null} te

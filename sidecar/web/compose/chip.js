@@ -3,13 +3,14 @@ import { h } from "../dom.js";
 import { hue, plural, titleOf } from "../format.js";
 import { icon } from "../icons.js";
 import { opener, thumb } from "../pages/parts.js";
-import { Weight } from "./weight.js";
+import { Range, Weight } from "./weight.js";
 
 /** @typedef {import("../types.js").PromptTag} Tag */
 
 /**
  * @typedef {object} Calls
  * @property {(weight: number|null, kind: string) => void} weigh kind: changes of one kind are one step of undo
+ * @property {(weights: [number, number]|null) => void} range
  * @property {(key: string, value: number|null) => void} number
  * @property {(word: import("../types.js").PromptWord) => void} word
  * @property {() => void} mute
@@ -24,8 +25,7 @@ const MODES = { always: "added with the LoRA", ask: "", never: "never added by i
 export const nameOf = (tag) => (tag.lora ? titleOf(tag.lora) : tag.set ? tag.set.name : tag.name);
 
 /** All that a row shows but for its weight: a row stays as long as this does. @param {Tag} tag @param {string} why */
-export const lookOf = ({ kind, name, te, unet, lora, set, words, weight }, why) =>
-  JSON.stringify([kind, name, te, unet, lora, set, words, why, kind === "draw" && weight === null]);
+export const lookOf = ({ kind, name, te, unet, lora, set, words }, why) => JSON.stringify([kind, name, te, unet, lora, set, words, why]);
 
 export class Chip {
   /** @param {Tag} tag @param {string} why what is wrong with it, "" for nothing @param {Calls} calls */
@@ -40,8 +40,8 @@ export class Chip {
     remove.addEventListener("click", calls.remove);
     this.panel = h("div", { class: "chip-more", hidden: true });
     const main = h("div", { class: "chip-main" }, this.#title(name), h("div", { class: "chip-sub" }, ...this.#about(why)));
-    this.weight = tag.kind === "draw" && tag.weight === null ? null : new Weight(name, usualOf(tag), calls.weigh);
-    const line = h("div", { class: "chip-line" }, grip, this.#picture(), main, this.weight?.element ?? h("span", { class: "chip-weight none" }), h("div", { class: "chip-tools" }, ...this.#more(name), mute, remove));
+    this.weight = tag.kind === "draw" ? new Range(name, calls.range) : new Weight(name, tag.lora?.weight ?? 1, calls.weigh);
+    const line = h("div", { class: "chip-line" }, grip, this.#picture(), main, this.weight.element, h("div", { class: "chip-tools" }, ...this.#more(name), mute, remove));
     this.element = h("li", { class: why ? "chip-row broken" : "chip-row", "data-name": tag.name, "aria-label": name }, line, this.#words(name), this.panel);
     this.show(tag);
   }
@@ -49,7 +49,8 @@ export class Chip {
   /** The same tag, read again: its weight and its place may be others. @param {Tag} tag */
   show(tag) {
     this.tag = tag;
-    this.weight?.show(tag.weight);
+    if (this.weight instanceof Range) this.weight.show(tag.weights);
+    else this.weight.show(tag.weight);
   }
 
   #picture() {
@@ -71,7 +72,7 @@ export class Chip {
     const degrees = base ? hue(base) : -1;
     const dot = base && h("span", { class: "chip-base" }, h("i", { class: degrees < 0 ? "dot grey" : "dot", style: { "--hue": Math.max(0, degrees) } }), base);
     const what = set ? `Set of ${plural(set.loras.length, "LoRA")}` : kind === "draw" ? "Drawn anew for each image" : null;
-    return [what && h("span", null, what), dot, why && h("span", { class: "chip-why", title: why }, icon("warn"), why)];
+    return [what && h("span", null, what), dot, why && h("span", { class: "chip-why", title: why, role: "img", "aria-label": why }, icon("warn"))];
   }
 
   /** Other numbers, or a set's expansion, behind a button. @returns {HTMLElement[]} */
@@ -100,12 +101,13 @@ export class Chip {
   #words(/** @type {string} */ name) {
     const { words } = this.tag;
     if (!words.length) return null;
-    const groups = new Set(words.map(({ group }) => group));
+    const titleOfWord = (/** @type {import("../types.js").PromptWord} */ { group, negative }) => group ?? (negative ? "Negative" : "");
+    const titles = new Set(words.map(titleOfWord));
     /** @type {HTMLElement[]} */
     const parts = [];
-    for (const group of groups) {
-      if (group && groups.size > 1) parts.push(h("span", { class: "word-group" }, group));
-      for (const word of words) if (word.group === group) parts.push(this.#toggle(word));
+    for (const title of titles) {
+      if (title && titles.size > 1) parts.push(h("span", { class: "word-group" }, title));
+      for (const word of words) if (titleOfWord(word) === title) parts.push(this.#toggle(word));
     }
     return h("div", { class: "words small chip-words", role: "group", "aria-label": `Trigger words of ${name}` }, ...parts);
   }
@@ -117,6 +119,3 @@ export class Chip {
     return toggle;
   }
 }
-
-/** What counts where no weight is said. @param {Tag} tag */
-const usualOf = ({ kind, lora }) => (kind === "set" || kind === "draw" ? 1 : (lora?.weight ?? 1));

@@ -63,10 +63,14 @@ export class Chips {
 
   /** @param {Tag} first @param {string} look @param {string} why @returns {Row} */
   #make(first, look, why) {
-    /** Change the text with the tag as it is now; not while the text is ahead of what was read. @param {(prompt: string, tag: Tag) => Partial<import("./draft.js").State>} change */
-    const edit = (change) => () => reader.current && draft.set(change(draft.state.prompt, chip.tag));
+    /** Change the text with the tag as it is now; not while the text is ahead of what was read. @param {(prompt: string, tag: Tag) => Partial<import("./draft.js").State>} change @returns {() => void} */
+    const edit = (change) => () => {
+      if (reader.current) draft.set(change(draft.state.prompt, chip.tag));
+    };
+    /** @type {Chip} */
     const chip = new Chip(first, why, {
       weigh: (weight, kind) => weigh(chip.tag, weight, kind),
+      range: (weights) => edit((prompt, tag) => ({ prompt: withWeight(prompt, tag, weights) }))(),
       number: (key, value) => edit((prompt, tag) => ({ prompt: withNamed(prompt, tag, key, value) }))(),
       word: (word) => {
         const field = word.negative ? "negative_prompt" : "prompt";

@@ -27,7 +27,7 @@ export function open(/** @type {HTMLElement} */ container) {
   const sum = h("span", { class: "compose-sum" });
   const trouble = h("p", { class: "problem compose-trouble", role: "alert", hidden: true });
   const side = h("section", { class: "compose-side", "aria-label": "LoRAs" }, h("div", { class: "compose-head" }, h("h2", null, "LoRAs"), sum), adder.element, chips.element);
-  container.append(h("div", { class: "compose" }, trouble, prompt.element, side, negative.element, given.element));
+  container.append(trouble, h("div", { class: "compose" }, prompt.element, side, negative.element, given.element));
   find("#page-tools").append(bar.element);
 
   const changed = (/** @type {string} */ from) => {
@@ -41,7 +41,7 @@ export function open(/** @type {HTMLElement} */ container) {
     for (const field of [prompt, negative]) field.draw();
     chips.draw();
     given.draw();
-    sum.textContent = reader.chips.length ? `Weights add up to ${weight(reader.sum)}` : "";
+    sum.textContent = reader.sum ? `Weights add up to ${weight(reader.sum)}` : "";
   };
   draft.addEventListener("change", (event) => changed(/** @type {CustomEvent} */ (event).detail.from), { signal });
   reader.addEventListener("read", drawn, { signal });

@@ -14,11 +14,12 @@ export function applied(text, changes) {
 /** A weight as people write it. @param {number} weight */
 export const written = (weight) => String(Math.round(weight * 1000) / 1000);
 
-/** The text with another weight in a tag. @param {string} text @param {Tag} tag @param {number|null} weight null takes it out */
+/** The text with another weight in a tag, or another range in a draw. @param {string} text @param {Tag} tag @param {number|[number, number]|null} weight null takes it out */
 export function withWeight(text, tag, weight) {
   const has = tag.weight_end > tag.weight_start;
   if (weight === null) return has ? applied(text, [{ start: tag.weight_start - 1, end: tag.weight_end, text: "" }]) : text;
-  return applied(text, [{ start: tag.weight_start, end: tag.weight_end, text: has ? written(weight) : `:${written(weight)}` }]);
+  const put = Array.isArray(weight) ? [...new Set(weight.map(written))].join("-") : written(weight);
+  return applied(text, [{ start: tag.weight_start, end: tag.weight_end, text: has ? put : `:${put}` }]);
 }
 
 /** The text with `key=value` in a tag, in the place of one it has; null takes it out. @param {string} text @param {Tag} tag @param {string} key @param {number|null} value */

@@ -20,7 +20,7 @@ export class PromptField {
     this.box = h("textarea", { id: `compose-${name}`, rows, placeholder, spellcheck: false, autocapitalize: "off", autocomplete: "off", value: draft.state[name] });
     this.marks = h("div", { class: "compose-marks", "aria-hidden": "true" });
     this.told = h("ul", { class: "compose-problems", "aria-label": `Problems of the ${label.toLowerCase()}` });
-    this.element = h("section", { class: "compose-field" }, h("label", { for: this.box.id }, label), h("div", { class: "compose-text" }, this.marks, this.box), this.told);
+    this.element = h("section", { class: `compose-field of-${name}` }, h("label", { for: this.box.id }, label), h("div", { class: "compose-text" }, this.marks, this.box), this.told);
     /** @type {Problem|null} the one that is pointed at */
     this.pointed = null;
     this.box.addEventListener("input", () => draft.set({ [name]: this.box.value }, { kind: `typing ${name}`, from: "typing" }));
@@ -66,7 +66,7 @@ export class PromptField {
       this.box.focus();
       this.box.setSelectionRange(problem.start, problem.end);
     });
-    const row = h("li", { class: `compose-problem ${problem.level}`, "data-code": problem.code }, say, ...fixes);
+    const row = h("li", { class: `compose-problem is-${problem.level}`, "data-code": problem.code }, say, ...fixes);
     const point = (/** @type {Problem|null} */ at) => () => {
       this.pointed = at;
       this.#mark(reader.problems.filter(({ field }) => field === this.name));
@@ -89,7 +89,7 @@ export class PromptField {
       const over = wanted.filter(({ start, end }) => start <= from && end >= to);
       if (!over.length) return document.createTextNode(text.slice(from, to));
       const level = over.some((one) => one.level === "error") ? "error" : over.some((one) => one.level === "warning") ? "warning" : "info";
-      return h("mark", { class: this.pointed && over.includes(this.pointed) ? `${level} pointed` : level }, text.slice(from, to));
+      return h("mark", { class: this.pointed && over.includes(this.pointed) ? `is-${level} pointed` : `is-${level}` }, text.slice(from, to));
     });
     this.marks.replaceChildren(...parts, "\n");
     return this.#follow();

@@ -48,7 +48,7 @@ export class Given {
       if (turn === this.turn) this.#show(answer);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (turn === this.turn) this.notes.replaceChildren(h("li", { class: "compose-problem warning" }, h("span", { class: "compose-say" }, icon("warn"), error.message)));
+      if (turn === this.turn) this.notes.replaceChildren(h("li", { class: "compose-problem is-warning" }, h("span", { class: "compose-say" }, icon("warn"), error.message)));
     }
   }
 
@@ -65,5 +65,5 @@ export class Given {
 }
 
 function row(/** @type {Note} */ { level, code, message }) {
-  return h("li", { class: `compose-problem ${level}`, "data-code": code }, h("span", { class: "compose-say" }, icon(level === "info" ? "info" : "warn"), h("span", null, h("span", { class: "offscreen" }, `${level}: `), message)));
+  return h("li", { class: `compose-problem is-${level}`, "data-code": code }, h("span", { class: "compose-say" }, icon(level === "info" ? "info" : "warn"), h("span", null, h("span", { class: "offscreen" }, `${level}: `), message)));
 }

@@ -15,9 +15,9 @@ export function tools() {
   const undo = tool("undo", "Undo (Ctrl+Z)", () => draft.undo());
   const redo = tool("redo", "Redo (Ctrl+Shift+Z)", () => draft.redo());
   const clear = tool("trash", "Empty both texts", () => draft.set({ prompt: "", negative_prompt: "", muted: [] }));
-  const picture = h("button", { class: "small-button", type: "button", title: "The prompt a picture was made with: choose it here, drop it on the page, or paste it" }, icon("image"), h("span", null, "From an image"));
+  const picture = h("button", { class: "small-button", type: "button", "aria-label": "From an image", title: "The prompt a picture was made with: choose it here, drop it on the page, or paste it" }, icon("image"), h("span", null, "From an image"));
   picture.addEventListener("click", choosePicture);
-  const save = h("button", { class: "small-button", type: "button", "aria-haspopup": "dialog", "aria-expanded": "false" }, icon("list"), h("span", null, "Save as set"));
+  const save = h("button", { class: "small-button", type: "button", "aria-label": "Save as set", "aria-haspopup": "dialog", "aria-expanded": "false" }, icon("list"), h("span", null, "Save as set"));
   save.addEventListener("click", () => openSave(save));
   const tied = h("button", { class: "small-button link-button", type: "button" });
   tied.addEventListener("click", () => {

@@ -1,4 +1,4 @@
-// A weight as a slider and a number: arrow keys, wheel, typing; double click gives the usual one.
+// A weight as a slider and a number: arrow keys, wheel, typing; double click gives the usual one. And a draw's range.
 import { h } from "../dom.js";
 
 const STEP = 0.05;
@@ -77,5 +77,31 @@ export class Weight {
     if (event.ctrlKey || !by || performance.now() - scrolled < SCROLLED) return;
     event.preventDefault();
     this.#step(event.shiftKey && event.deltaY === 0 ? -by : by, event.shiftKey);
+  }
+}
+
+/** The range that a draw takes its weight out of: two numbers. */
+export class Range {
+  /** @param {string} name @param {(weights: [number, number]|null) => void} change null: as the LoRA itself says */
+  constructor(name, change) {
+    const box = (/** @type {string} */ which, /** @type {string} */ placeholder) => h("input", { type: "number", class: "chip-number", step: STEP, placeholder, "aria-label": `${which} weight of ${name}` });
+    this.from = box("Least", "usual");
+    this.to = box("Greatest", "usual");
+    this.element = h("div", { class: "chip-weight range" }, this.from, h("span", null, "–"), this.to);
+    this.element.title = "Each image draws its weight out of this range; empty: as the LoRA itself says";
+    this.element.addEventListener("change", (event) => {
+      const changed = event.target === this.to ? this.to : this.from;
+      const other = changed === this.to ? this.from : this.to;
+      if (changed.value === "") other.value = "";
+      else if (other.value === "") other.value = changed.value;
+      change(changed.value === "" ? null : [Number(this.from.value), Number(this.to.value)]);
+    });
+  }
+
+  /** @param {[number, number]|null} weights */
+  show(weights) {
+    if (this.element.contains(document.activeElement)) return;
+    this.from.value = weights ? String(weights[0]) : "";
+    this.to.value = weights ? String(weights[1]) : "";
   }
 }

@@ -155,6 +155,7 @@ function example(/** @type {Example} */ one, /** @type {(url: string) => void} *
     h(
       "div",
       { class: "example-actions" },
+      composeButton(prompt, negative ?? ""),
       bridge.host && prompt && h("button", { class: "small-button", type: "button", onclick: () => useWords(prompt) }, icon("plus"), "Add to prompt"),
       bridge.host && negative && h("button", { class: "small-button", type: "button", onclick: () => bridge.appendNegative(negative) }, icon("plus"), "Add negative"),
       prompt && h("button", { class: "small-button", type: "button", onclick: () => void copy(prompt, "the prompt") }, icon("copy"), "Copy"),
@@ -163,6 +164,13 @@ function example(/** @type {Example} */ one, /** @type {(url: string) => void} *
       outside(url, "Open"),
     ),
   );
+}
+
+/** Opens a prompt in the composer. */
+function composeButton(/** @type {string} */ prompt, /** @type {string} */ negative) {
+  if (!prompt) return null;
+  const open = async () => (await import("../compose/open.js")).openInComposer(prompt, negative);
+  return h("button", { class: "small-button", type: "button", onclick: () => void open() }, icon("prompt"), "Open in composer");
 }
 
 /** A prompt, cut after some lines until it is clicked. */
@@ -199,7 +207,7 @@ export function history({ items, total }, preview) {
       { class: "example" },
       promptText(one.prompt),
       h("p", { class: "hint" }, [when(one.created), one.checkpoint, one.seed !== null && one.seed !== undefined && `seed ${one.seed}`].filter(Boolean).join(" · ")),
-      pictures > 0 && h("div", { class: "example-actions" }, use),
+      h("div", { class: "example-actions" }, composeButton(one.prompt, one.negative_prompt), pictures > 0 && use),
     );
   });
   return section(`Used in ${plural(Math.max(total ?? 0, items.length), "image batch", "image batches")}`, ...rows);
