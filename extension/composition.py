@@ -17,7 +17,7 @@ from . import host, host_facts, host_job
 from .client import Client, Refused
 from .log import log
 from .spread import Wanted, find_groups
-from .tags import ALTERNATIVES, DRAW, MAY_DRAW, TAG, holds, is_prompt, read_tags
+from .tags import ALTERNATIVES, DRAW, MAY_DRAW, TAG, holds, is_prompt, named_in
 
 COMPOSE_SECONDS = 2.0
 AT_ONCE = 200
@@ -225,7 +225,7 @@ def _names_with_words(answer: dict[str, Any]) -> list[str]:
     if not answer.get("sets") or not is_prompt(composed):
         return []
     prompts: list[str] = [composed] if isinstance(composed, str) else composed
-    there = read_tags(ALTERNATIVES.sub("", prompt) for prompt in prompts)
+    there = named_in(ALTERNATIVES.sub("", prompt) for prompt in prompts)
     return [each["name"] for each in _objects(answer.get("loras")) if each.get("name") in there]
 
 

@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import Any
 
-from . import host_job
+from . import host, host_job
 from .tags import read_tags
 
 
@@ -18,10 +18,10 @@ def make_records(p: Any, images: dict[str, int], began: float, created: float) -
     """
     prompts, interrupted = host_job.final_prompts(p), host_job.interrupted()
     size = host_job.images_at_once(p)
-    tags = [read_tags(prompts[i : i + size], host_job.default_weight()) for i in range(0, len(prompts), size)]
+    tags = [_of_batch(prompts[i : i + size]) for i in range(0, len(prompts), size)]
     seconds = time.monotonic() - began
     if len(tags) < 2 or all(each == tags[0] for each in tags):
-        loras = used_loras(prompts, interrupted)
+        loras = _loaded(tags[0] if tags else {}, interrupted)
         return [_record(p, 0, loras, seconds, list(images), created)]
     done = range(int(getattr(p, "iteration", 0) or 0) + 1) if interrupted else range(len(tags))
     return [
@@ -64,12 +64,27 @@ def _at(prompts: Any, index: int) -> str:
     return str(prompts or "")
 
 
-def used_loras(prompts: list[str], interrupted: bool = False) -> dict[str, float]:
-    """Names and weights that took effect: what the prompts ask for, less what the host did not load."""
-    asked = read_tags(prompts, host_job.default_weight())
+def _of_batch(prompts: list[str]) -> dict[str, float]:
+    """Names and weights that the prompts of a batch ask for. Its images share them: SDNext takes those of the last prompt
+    that has any, the A1111 line the first's. What stands twice counts twice."""
+    sdnext = host.kind() == "sdnext"
+    tags = [read_tags(each, sdnext=sdnext, default_weight=host_job.default_weight()) for each in prompts]
+    chosen = next((each for each in reversed(tags) if each), []) if sdnext else [*tags, []][0]
+    return _sums(host_job.found_loras(chosen))
+
+
+def _loaded(asked: dict[str, float], interrupted: bool) -> dict[str, float]:
+    """What took effect: what was asked for, less what the host did not load."""
     loaded = host_job.loaded_loras()
     if loaded is None:
         return asked
-    used = dict(loaded[name] for name in asked if name in loaded)
+    used = _sums([each for name, each in loaded if not asked.keys().isdisjoint(name)])
     # stopped early, the host's list can be that of the time before
     return used or asked if interrupted else used
+
+
+def _sums(weights: list[tuple[str, float]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for name, weight in weights:
+        sums[name] = sums.get(name, 0.0) + weight
+    return {name: round(weight, 6) for name, weight in sums.items()}

@@ -78,23 +78,37 @@ def default_weight() -> float:
     return float(option("extra_networks_default_multiplier", 1.0) or 1.0) if kind() == "sdnext" else 1.0
 
 
-def loaded_loras() -> dict[str, tuple[str, float]] | None:
-    """The LoRAs in effect now, by every name a prompt can give them: file stem and weight. None where not told.
+def loaded_loras() -> list[tuple[set[str], tuple[str, float]]] | None:
+    """The LoRAs in effect now: every name a prompt can give it, its file's stem and weight. None where not told.
 
     After a generation on SDNext this is what was really used: unknown names are not in it.
     """
     networks = attribute("modules.lora.lora_common", "loaded_networks") if kind() == "sdnext" else None
     if not isinstance(networks, list):
         return None
-    found = {}
+    found = []
     for network in networks:
         weight = getattr(network, "unet_multiplier", 1.0)
         weight = weight[0] if isinstance(weight, (list, tuple)) and weight else weight
         name = str(network.name)
         stem = Path(str(getattr(getattr(network, "network_on_disk", None), "filename", None) or name)).stem
-        for each in (name, stem, str(getattr(network, "mentioned_name", None) or name)):
-            found[each] = (stem, float(_number(weight, float) or 0.0))
+        names = {name, stem, str(getattr(network, "mentioned_name", None) or name)}
+        found.append((names, (stem, float(_number(weight, float) or 0.0))))
     return found
+
+
+def found_loras(asked: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """What a prompt asks for, by the names of the files that the A1111 line finds. Of what it does not find, A1111 leaves
+    that one out, Forge and reForge everything. On a host that does not tell, all of it by the names as they are."""
+    networks = None if kind() == "sdnext" else module("networks")
+    aliases, names = (getattr(networks, f"available_network{each}", None) for each in ("_aliases", "s"))
+    if not isinstance(aliases, dict) or not isinstance(names, dict):
+        return [(name.strip(), weight) for name, weight in asked]
+    forbidden = getattr(networks, "forbidden_network_aliases", {})
+    files = [(names if name.lower() in forbidden else aliases).get(name) for name, _ in asked]
+    if kind() != "a1111" and not all(files):
+        return []
+    return [(Path(str(file.filename)).stem, weight) for file, (_, weight) in zip(files, asked) if file]
 
 
 def grid_folder(p: Any) -> str | None:

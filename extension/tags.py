@@ -28,18 +28,34 @@ def holds(pattern: re.Pattern[str], *fields: Any) -> bool:
     return any(pattern.search(text) for text in texts)
 
 
-def read_tags(prompts: Iterable[str], default_weight: float = 1.0) -> dict[str, float]:
-    """Name to weight over all prompts; the first mention of a name counts. `unet=` names the weight as well."""
-    found: dict[str, float] = {}
-    for prompt in prompts:
-        for inner in LORA.findall(prompt):
-            name, *parts = inner.split(":")
-            named = dict(part.split("=", 1) for part in parts if "=" in part)
-            positional = [part for part in parts if "=" not in part]
-            text = named.get("unet") or (positional[0] if positional else named.get("te", ""))
-            try:
-                weight = float(text.split("@")[0])
-            except ValueError:
-                weight = default_weight
-            found.setdefault(name.strip(), weight)
+def named_in(prompts: Iterable[str]) -> set[str]:
+    """The names of LoRAs in prompts."""
+    return {inner.split(":")[0].strip() for prompt in prompts for inner in LORA.findall(prompt)}
+
+
+def read_tags(prompt: str, *, sdnext: bool, default_weight: float = 1.0) -> list[tuple[str, float]]:
+    """Each LoRA and the weight that shows most, as its host reads them: SDNext's of the first blocks, else the unet's.
+
+    Empty where the A1111 line finds no number, since it then loads none.
+    """
+    found = []
+    for inner in LORA.findall(prompt):
+        name, *parts = inner.split(":")
+        named = dict(part.split("=", 1) for part in parts if part.count("=") == 1)
+        positional = [part for part in parts if part.count("=") != 1]
+        order = [named.get("in") if sdnext else None, named.get("unet")]
+        order += [] if sdnext else positional[1:2]
+        order += [named.get("te"), *positional[:1]]
+        text = next((each for each in order if each is not None), None)
+        weight = default_weight if text is None else _number(text.split("@")[0] if sdnext else text)
+        if weight is None and not sdnext:
+            return []
+        found.append((name, default_weight if weight is None else weight))
     return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

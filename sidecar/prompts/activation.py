@@ -68,12 +68,10 @@ def _of_one_image(request: Request, tags: Sequence[Tag]) -> list[Activated]:
             return []
         if reading is not None:
             read.append((reading, known_to_host(request, reading.name)))
-    if request.facts.is_a1111_line and any(found is None for _, found in read):
+    if request.facts.drops_all and any(found is None for _, found in read):
         return []
     loaded = [(reading, found) for reading, found in read if found and not reading.skipped]
-    if (
-        request.facts.is_sdnext
-    ):  # one object in its cache stands for every mention, with the weights of the last
+    if request.facts.counts_last_twice:
         last = {found.id: reading for reading, found in loaded}
         loaded = [(last[found.id], found) for _, found in loaded]
     return [

@@ -166,7 +166,7 @@ class _Prompt:
         if request.mode == "tell":
             request.note("error", "unknown_lora", f"{what}.{hint}", name)
             return written
-        is_mended = request.facts.is_a1111_line and request.mode != "stop"
+        is_mended = request.facts.drops_all and request.mode != "stop"
         lost = " On this host it would have switched off every LoRA of the image." if is_mended else ""
         request.note("error", "unknown_lora", f"{what}{request.left_out}.{hint}{lost}", name)
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from sidecar.library.base_model import UNKNOWN
 from sidecar.library.foreign import as_number, as_object, as_string
-from sidecar.prompts.grammar import find_comments, find_first_comment
+from sidecar.prompts.grammar import find_comments, find_first_comment, find_hash_comments
 
 A1111_LINE = ("a1111", "reforge", "forge")
 
@@ -59,6 +59,16 @@ class Facts:
         return self.host in A1111_LINE
 
     @property
+    def drops_all(self) -> bool:
+        """Whether one unknown name costs the image every LoRA: Forge and reForge raise, A1111 itself leaves that one out."""
+        return self.host in ("reforge", "forge")
+
+    @property
+    def counts_last_twice(self) -> bool:
+        """Whether one object in memory stands for every mention of a LoRA, so that the last one's weights count for each."""
+        return self.host in ("sdnext", "a1111")
+
+    @property
     def default_weight(self) -> float:
         """What the host takes for a tag without a weight."""
         number = as_number(self.options.get("extra_networks_default_multiplier"))
@@ -95,7 +105,9 @@ def comments_in(prompt: str, facts: Facts) -> list[tuple[int, int]]:
     """Places of a prompt that the host takes out before it reads the tags."""
     if facts.is_sdnext:
         return find_first_comment(prompt)
-    return find_comments(prompt) if facts.comments else []
+    if not facts.comments:
+        return []
+    return find_comments(prompt) if facts.host == "reforge" else find_hash_comments(prompt)
 
 
 def base_by_name(checkpoint: str | None) -> str | None:

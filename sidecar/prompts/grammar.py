@@ -15,7 +15,8 @@ _UNCLOSED = re.compile(r"<(?:lora|lyco|set):[^<>]*(?=<|\Z)", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*,?[ \t]*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 _UNEXPANDED = re.compile(r"__[^\s:]+?__|\{[^{}]*\}|\$\{?\w+")
-# A1111 line (reForge modules/processing_scripts/comments.py): between /* and */, or to the line's end.
+# modules/processing_scripts/comments.py; reForge: between /* and */ too, or to the line's end.
+_HASH_COMMENT = re.compile(r"#[^\n]*")
 _BLOCK_COMMENT = re.compile(r"^/\*.*?\*/", re.MULTILINE | re.DOTALL)
 _LINE_COMMENT = re.compile(r"#[^\n]*|//[^\n]*|/\*[^\n]*|\*/[^\n]*")
 
@@ -146,9 +147,14 @@ def find_unclosed(prompt: str) -> list[tuple[int, int]]:
 
 
 def find_comments(prompt: str) -> list[tuple[int, int]]:
-    """Places that the A1111 line takes out of a prompt before it reads its tags."""
+    """Places that reForge takes out of a prompt before it reads its tags."""
     blocks = [match.span() for match in _BLOCK_COMMENT.finditer(prompt, 0, prompt.rfind("*/") + 2)]
     return blocks + [match.span() for match in _LINE_COMMENT.finditer(prompt)]
+
+
+def find_hash_comments(prompt: str) -> list[tuple[int, int]]:
+    """Places that A1111 and Forge take out of a prompt: from a # to the end of the line."""
+    return [match.span() for match in _HASH_COMMENT.finditer(prompt)]
 
 
 def find_first_comment(prompt: str) -> list[tuple[int, int]]:

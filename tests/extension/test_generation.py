@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.machinery
 import time
 import types
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from until import wait_for
 
 from extension import client as client_module
-from extension import hooks
+from extension import hooks, host
 from extension.client import Client, Endpoint
 from extension.generated import make_records
 from extension.generation import Choice, Generations
@@ -341,16 +342,56 @@ def test_sdnext_records_what_it_loaded(setup: Setup, fake_host: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "expected"),
+    ("prompt", "on_sdnext", "on_a1111"),
     [
-        ("a <lora:x:0.8> <lora:y> <LoRA:z:-1:0.5>", {"x": 0.8, "y": 1.0, "z": -1.0}),
-        ("<lora:x:te=0.2:unet=0.7> <lyco:y:0,8>", {"x": 0.7, "y": 1.0}),
-        ("<lora:a (b) [c]:1@0,0@1> <hypernet:h:1> <lora:>", {"a (b) [c]": 1.0}),
-        ("", {}),
+        ("a <lora:x:0.8> <lora:y>", [("x", 0.8), ("y", 1.0)], [("x", 0.8), ("y", 1.0)]),
+        ("<lora:x:0.4:0.9>", [("x", 0.4)], [("x", 0.9)]),
+        ("<lora:x:0.9:te=0.4>", [("x", 0.4)], [("x", 0.4)]),
+        ("<lora:x:te=0.2:unet=0.7>", [("x", 0.7)], [("x", 0.7)]),
+        ("<lora:x:1:in=0.1>", [("x", 0.1)], [("x", 1.0)]),
+        ("<lora:x:0.5> <lora:y:0,8>", [("x", 0.5), ("y", 1.0)], []),
+        ("<lora:a (b) [c]:0.7@0,0@1> <hypernet:h:1> <lora:>", [("a (b) [c]", 0.7)], []),
+        ("", [], []),
     ],
 )
-def test_tags_are_read(prompt: str, expected: dict[str, float]) -> None:
-    assert read_tags([prompt]) == expected
+def test_tags_are_read_as_the_host_reads_them(prompt: str, on_sdnext: object, on_a1111: object) -> None:
+    assert read_tags(prompt, sdnext=True) == on_sdnext
+    assert read_tags(prompt, sdnext=False) == on_a1111
+
+
+@pytest.mark.parametrize(
+    ("host_modules", "prompts", "expected"),
+    [
+        ((), ["<lora:x:0.5> <lora:nowhere:1>"], {"x": 0.5}),
+        (("modules_forge",), ["<lora:x:0.5> <lora:nowhere:1>"], {}),
+        (("modules_forge",), ["<lora:x:0.2> <lora:trained as:0.6>"], {"x": 0.8}),
+        (("modules_forge",), ["<lora:none:0.2>"], {"none": 0.2}),
+        (("modules_forge",), ["a", "<lora:x:0.5>"], {}),
+        (("modules_forge",), ["<lora:x:0.5>", "<lora:none:0.5>"], {"x": 0.5}),
+    ],
+)
+def test_the_a1111_line_records_what_it_finds(
+    setup: Setup,
+    fake_host: Any,
+    host_modules: tuple[str, ...],
+    prompts: list[str],
+    expected: dict[str, float],
+) -> None:
+    """Of a batch those of the first prompt, by the files' names; Forge loses all for one that is unknown."""
+    for name in host_modules:
+        fake_host.module(name).__spec__ = importlib.machinery.ModuleSpec(name, None)
+    host.kind.cache_clear()
+    x, none = (types.SimpleNamespace(filename=f"/l/{name}.safetensors") for name in ("x", "none"))
+    fake_host.module(
+        "networks",
+        available_networks={"x": x, "none": none},
+        available_network_aliases={"x": x, "trained as": x, "none": x},
+        forbidden_network_aliases={"none": 1},
+    )
+    p = P()
+    vars(p).update(all_prompts=prompts, batch_size=len(prompts))
+    (record,) = make_records(p, {}, 0.0, 0.0)
+    assert {each["name"]: each["weight"] for each in record["loras"]} == expected
 
 
 def test_choices_of_the_wrong_kind_are_taken_from_the_settings(setup: Setup) -> None:

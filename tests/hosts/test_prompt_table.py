@@ -54,8 +54,11 @@ def test_hosts_have_in_effect_what_composing_says(host: Host, request: pytest.Fi
 
 
 def is_recorded(seen: Seen) -> bool:
-    """The record names each LoRA once, with the weight of the picture."""
-    return dict(seen.recorded) == {name: unet[0] for name, _, unet in seen.composed}
+    """The record names each LoRA once, with the weight of the picture; what stands twice counts twice."""
+    sums: dict[str, float] = {}
+    for name, _, unet in seen.composed:
+        sums[name] = round(sums.get(name, 0.0) + (unet[0] or 0.0), 4)
+    return dict(seen.recorded) == sums
 
 
 def is_told(seen: Seen) -> bool:

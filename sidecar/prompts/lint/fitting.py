@@ -84,8 +84,8 @@ def check_twice(look: Look) -> Iterator[Problem]:
         weights = [first[found.id].weight, tag.weight]
         both = format_weight(sum(1.0 if weight is None else weight for weight in weights))
         what = (
-            "SD.Next counts the last weight twice"
-            if look.request.facts.is_sdnext
+            "the host counts the last weight twice"
+            if look.request.facts.counts_last_twice
             else f"together that is {both}"
         )
         joined = Fix(

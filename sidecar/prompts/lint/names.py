@@ -53,7 +53,7 @@ def _check_unknown(look: Look, tag: Tag, ask: bool) -> Iterator[Problem]:
     near = nearest_names(look.request.database, name) if ask and name else []
     hint = f" Did you mean {near[0]}?" if near else ""
     facts = look.request.facts
-    lost = " This host then switches off every LoRA of the image." if facts.is_a1111_line else ""
+    lost = " This host then switches off every LoRA of the image." if facts.drops_all else ""
     fixes = [replaced(tag, Tag(0, 0, tag.kind.lower(), one, tag.arguments), f"Write {one}") for one in near]
     message = f"There is no LoRA {name!r}.{hint}{lost}" if name else "This tag names no LoRA."
     yield Problem(

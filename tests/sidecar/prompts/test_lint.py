@@ -199,3 +199,20 @@ def test_sdnext_keeps_a_weight_and_that_is_told_only_when_it_will_be_wrong(
 def test_a_prompt_with_ten_thousand_tags_is_answered(lint: Ask) -> None:
     answer = lint("<lora:one:1><lora:nowhere:1>" * 5_000)
     assert len(answer["problems"]) == 200 and len(answer["tags"]) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "on_a1111", "on_reforge"),
+    [
+        ("<lora:nowhere:1> <lora:InkWash:0.5>", [0.5], []),
+        ("https://x <lora:InkWash:0.5>", [0.5], []),
+        ("a # <lora:InkWash:0.5>", [], []),
+        ("<lora:InkWash:0.5> <lora:InkWash:0.2>", [0.2, 0.2], [0.5, 0.2]),
+    ],
+)
+def test_a1111_itself_reads_some_things_otherwise_than_its_forks(
+    lint: Ask, prompt: str, on_a1111: list[float], on_reforge: list[float]
+) -> None:
+    for host, weights in (("a1111", on_a1111), ("reforge", on_reforge)):
+        found = lint(prompt, host=host, facts={"comments": True})["loras"]
+        assert [one["weight"] for one in found] == weights, host

@@ -43,6 +43,7 @@ class Api:
 
     def register(self) -> None:
         self.add_api_route("/sdapi/v1/txt2img", self.txt2img, methods=["POST"])
+        self.add_api_route("/sdapi/v1/img2img", self.img2img, methods=["POST"])
         self.add_api_route("/sdapi/v1/interrupt", shared.state.interrupt, methods=["POST"])
         self.add_api_route("/sdapi/v1/progress", self.progress, methods=["GET"])
         self.add_api_route("/sdapi/v1/options", lambda: shared.opts.data, methods=["GET"])
@@ -51,12 +52,21 @@ class Api:
         self.add_api_route("/sdapi/v1/refresh-loras", networks.list_available, methods=["POST"])
 
     def txt2img(self, request: dict[str, Any] = Body(...)) -> dict[str, Any]:
+        return self._generate("txt2img", request)
+
+    def img2img(self, request: dict[str, Any] = Body(...)) -> dict[str, Any]:
+        """As txt2img: what the images to begin with look like is of no account here."""
+        if not request.get("init_images"):
+            raise HTTPException(404, "Init image not found")
+        return self._generate("img2img", request)
+
+    def _generate(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
         known = ("prompt", "negative_prompt", "steps", "width", "height", "seed", "cfg_scale", "sampler_name")
         known += ("n_iter", "batch_size", "enable_hr", "hr_prompt", "hr_negative_prompt")
         values = {key: request[key] for key in known if key in request}
         values["do_not_save_samples"] = not request.get("save_images", False)
-        done = jobs.generate("txt2img", self.runner, self.runner.defaults(), **values)
-        info = json.dumps({"prompt": request.get("prompt", ""), "infotexts": done.infotexts})
+        done = jobs.generate(kind, self.runner, self.runner.defaults(), **values)
+        info = json.dumps({"prompt": request.get("prompt", ""), "infotexts": done.infotexts, **done.told})
         return {"images": [_encoded(image) for image in done.images], "parameters": request, "info": info}
 
     def progress(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from simulated import networks
 
 SDNEXT = FLAVOUR == "sdnext"
+if SDNEXT:
+    from modules import processing
 STEP_SECONDS = 0.02
 
 
@@ -49,6 +51,16 @@ class StableDiffusionProcessing:
         self.all_prompts: list[str] = []
         self.all_negative_prompts: list[str] = []
         self.all_seeds: list[int] = []
+        self.all_subseeds: list[int] = []
+        self.iteration = 0
+        self.comments: dict[str, int] = {}
+
+    def comment(self, text: str) -> None:
+        """On the A1111 line it is shown below the image; SDNext has the method and shows none of it."""
+        self.comments[text] = 1
+
+    def init(self, all_prompts: list[str], all_seeds: list[int], all_subseeds: list[int]) -> None:
+        """What a kind of job prepares before its first batch."""
 
     def spread(self) -> None:
         """One prompt and one seed for each image."""
@@ -58,6 +70,7 @@ class StableDiffusionProcessing:
         self.all_negative_prompts = list(negative) if isinstance(negative, list) else [negative] * count
         first = self.seed if self.seed >= 0 else int(time.time())
         self.all_seeds = [first + number for number in range(count)]
+        self.all_subseeds = list(self.all_seeds)
 
 
 class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
@@ -77,6 +90,8 @@ class Processed:
     images: list[Any]
     infotexts: list[str]
     paths: list[str]
+    comments: str = ""
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 def process_images(p: StableDiffusionProcessing) -> Processed:
@@ -97,7 +112,11 @@ def _process(p: StableDiffusionProcessing, call: Any) -> Processed:
     result = Processed([], [], [])
     p.spread()
     call("process", p)
+    if SDNEXT:
+        shared.state.begin("Process")  # whatever was interrupted before
+    p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
     for number in range(p.n_iter):
+        p.iteration = number
         if shared.state.interrupted:
             break
         span = slice(number * p.batch_size, (number + 1) * p.batch_size)
@@ -121,6 +140,11 @@ def _process(p: StableDiffusionProcessing, call: Any) -> Processed:
                 result.paths.append(_save(p, image, text, seeds[at]))
             result.images.append(image)
             result.infotexts.append(text)
+    result.told = {"extra_generation_params": dict(p.extra_generation_params)}
+    if SDNEXT:
+        processing.processed = result
+    else:
+        result.comments = "".join(f"{comment}\n" for comment in p.comments)
     if not (SDNEXT and (shared.state.interrupted or shared.state.skipped)):
         call("postprocess", p, result)
     return result

@@ -57,17 +57,19 @@ def _generation_tab(tab: str, runner: Runner | None) -> Any:
         button = gr.Button("Generate", elem_id=f"{tab}_generate", variant="primary")
         gallery = gr.Gallery(label="Output", elem_id=f"{tab}_gallery")
         info = gr.HTML(elem_id=f"html_info_{tab}")
+        log = gr.HTML(elem_id=f"html_log_{tab}")
 
         def generate(
             text: str, unwanted: str, count: float, wide: float, high: float, *arguments: Any
-        ) -> tuple[list[str], str]:
+        ) -> tuple[list[str], str, str]:
             values = {"steps": int(count), "width": int(wide), "height": int(high)}
             done = jobs.generate(
                 tab, runner, [0, *arguments], prompt=text, negative_prompt=unwanted, **values
             )
-            return done.paths, f"<p>{html.escape(done.infotexts[0]) if done.infotexts else ''}</p>"
+            infotext = html.escape(done.infotexts[0]) if done.infotexts else ""
+            return done.paths, f"<p>{infotext}</p>", f"<p class='comments'>{html.escape(done.comments)}</p>"
 
-        button.click(generate, [prompt, negative, steps, width, height, *controls], [gallery, info])
+        button.click(generate, [prompt, negative, steps, width, height, *controls], [gallery, info, log])
     return blocks
 
 
