@@ -28,10 +28,12 @@ from sidecar.prompts.lint.checks import check_composed
 from sidecar.prompts.names import nearest_names, only_likely
 from sidecar.prompts.reading import Unreadable, read_tag
 from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
-from sidecar.prompts.resolve import Resolved
+from sidecar.prompts.resolve import Resolved, is_damaged
 from sidecar.prompts.words import Said, beside, put_words, wanted_groups
 
 MAX_PROMPT = 1_000_000
+# A weight with something behind it: 0.8x, or a schedule for a host that knows none.
+_LEADING_NUMBER = re.compile(r"\s*[-+]?(?:\d{1,6}\.?\d{0,6}|\.\d{1,6})(?=\D)")
 _ALTERNATIVES = re.compile(r"\{[^{}]*\|[^{}]*\}")
 
 
@@ -153,6 +155,11 @@ class _Prompt:
                 name,
             )
             return written
+        if name and is_damaged(request.database.reader(), name):
+            kept = request.mode == "tell"
+            message = f"The file of {name} is damaged{'' if kept else request.left_out}."
+            request.note("error", "damaged_lora", message, name)
+            return written if kept else None
         self._nearest_asked += 1
         near = nearest_names(request.database, name) if self._nearest_asked <= MAX_NEAREST_ASKED else []
         meant = only_likely(name, near)
@@ -210,13 +217,13 @@ class _Prompt:
             tag = tag.with_weight(weight)
         while (at := _unreadable_argument(tag, request.facts)) is not None:
             wrong = tag.arguments[at]
-            request.note(
-                "warning",
-                "bad_number",
-                f"{wrong!r} is nothing that the host can read; it was left out.",
-                found.name,
-            )
-            tag = Tag(tag.start, tag.end, tag.kind, tag.name, (*tag.arguments[:at], *tag.arguments[at + 1 :]))
+            meant = _LEADING_NUMBER.match(wrong)
+            what = f"{meant[0].strip()} was taken" if meant else "it was left out"
+            message = f"{wrong!r} is nothing that the host can read; {what}."
+            request.note("warning", "bad_number", message, found.name)
+            instead = (meant[0].strip(),) if meant else ()
+            arguments = (*tag.arguments[:at], *instead, *tag.arguments[at + 1 :])
+            tag = Tag(tag.start, tag.end, tag.kind, tag.name, arguments)
         return tag
 
     def _with_weight(self, tag: Tag, found: Resolved) -> Tag:

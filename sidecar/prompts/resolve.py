@@ -30,6 +30,18 @@ class Resolved(NamedTuple):
     how: str | None = None
 
 
+DAMAGED = "l.present AND r.active AND l.state IN ('broken', 'unreadable')"
+"""Of `loras l JOIN roots r`: files that are there and that no host can load."""
+
+
+def is_damaged(reader: sqlite3.Connection, name: str) -> bool:
+    """Whether a name that means no usable file is the stem of one that cannot be read."""
+    query = (
+        f"SELECT 1 FROM loras l JOIN roots r ON r.id = l.root_id WHERE {DAMAGED} AND l.sort_name = ? LIMIT 1"
+    )
+    return reader.execute(query, (name.strip().casefold(),)).fetchone() is not None
+
+
 _COLUMNS = f"""SELECT l.id, l.stem, l.folder, l.base_model, l.alias, l.sort_name,
            i.weight AS own_weight, l.weight, coalesce(i.trigger_words, l.trigger_words) AS trigger_words,
            coalesce(i.negative_prompt, l.negative_prompt, '') AS negative_prompt, i.word_groups

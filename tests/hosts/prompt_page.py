@@ -50,8 +50,8 @@ class Seen:
     said: Weights = field(default_factory=list)
     recorded: list[tuple[str, float]] = field(default_factory=list)
     became: str = ""
-    problems: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def write_page(page: Path, cache: pytest.Cache, host: str, seen: list[Seen]) -> None:
@@ -107,9 +107,9 @@ def _told(asked: dict[str, Seen]) -> str:
 
 
 def _said(one: Seen) -> str:
-    before = " ".join(one.problems.values())
-    after = " ".join(text for text in one.notes.values() if text not in one.problems.values())
-    return _text(before + (f" → {after}" if after else ""))
+    before = " ".join(one.problems)
+    after = " ".join(text for text in one.notes if text not in one.problems)
+    return _text(" ".join(filter(None, [before, f"→ {after}" if after else ""])))
 
 
 def _text(text: str) -> str:

@@ -86,7 +86,7 @@ def ask_with_options(host: Host, row: Row) -> Seen:
     body: dict[str, Any] = {"host": told["host"], "checkpoint": told["checkpoint"], "facts": facts}
     body |= {"prompt": row.prompt, "negative_prompt": row.negative}
     linted = post(host, "prompts/lint", body)
-    seen.problems = {one["code"]: one["message"] for one in linted["problems"] if one["code"] not in WORDS}
+    seen.problems = messages(linted["problems"])
     if row.typed:
         if host.kind.grammar == SDNEXT:
             # where reading fails it keeps those of the job before: let there be none
@@ -96,7 +96,7 @@ def ask_with_options(host: Host, row: Row) -> Seen:
     before = host.api("generations", limit=1)["total"]
     seen.composed = generate(host, row, enabled=True)
     composed = post(host, "prompts/compose", {**body, "seed": row.seed, "add_trigger_words": True})
-    seen.notes = {one["code"]: one["message"] for one in composed["notes"] if one["code"] not in WORDS}
+    seen.notes = messages(composed["notes"])
     seen.said = weights_said(composed)
     host.wait_for_records(before + 1)
     record = host.records()[0]
@@ -127,6 +127,11 @@ def post(host: Host, address: str, body: dict[str, Any]) -> dict[str, Any]:
     answer.raise_for_status()
     content: dict[str, Any] = answer.json()
     return content
+
+
+def messages(told: list[dict[str, Any]]) -> list[str]:
+    """What is said, each once; but for trigger words, which are no trap."""
+    return list(dict.fromkeys(one["message"] for one in told if one["code"] not in WORDS))
 
 
 def weights_said(answer: dict[str, Any]) -> Weights:

@@ -13,14 +13,14 @@ from sidecar.prompts.grammar import LORA_KINDS, Tag
 from sidecar.prompts.lint.problems import Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.names import nearest_names
 from sidecar.prompts.request import MAX_NEAREST_ASKED
-from sidecar.prompts.resolve import USABLE, Resolved
+from sidecar.prompts.resolve import USABLE, Resolved, is_damaged
 from sidecar.prompts.sets.reading import LoraSet, find_set, set_names
 
 _WHY = {
     "case": "hosts tell capitals apart",
     "path": "the host does not know it by its folder",
     "extension": "the ending of the file is no part of it",
-    "dots": "the host does not know it with _ for .",
+    "dots": "the host does not know it with _ for its dots",
     "alias": "the host does not know it by the name it was trained under",
 }
 
@@ -49,6 +49,11 @@ def _check_unknown(look: Look, tag: Tag, ask: bool) -> Iterator[Problem]:
     if not look.request.complete:
         message = f"{name!r} is not in the library, which is not read to its end yet."
         yield Problem("warning", "unknown_lora", message, tag.start, tag.end, lora=name)
+        return
+    if name and is_damaged(look.request.database.reader(), name):
+        message = f"The file of {name} is damaged, so no host can load it."
+        fix = (left_out(tag, look.prompt),)
+        yield Problem("error", "damaged_lora", message, tag.start, tag.end, lora=name, fixes=fix)
         return
     near = nearest_names(look.request.database, name) if ask and name else []
     hint = f" Did you mean {near[0]}?" if near else ""

@@ -53,6 +53,24 @@ def test_composed(compose: Ask, typed: str, composed: str) -> None:
     assert compose(typed)["prompt"] == composed
 
 
+def test_a_damaged_file_is_called_so(compose: Ask, lint: Ask) -> None:
+    assert [note["message"] for note in compose("<lora:cut:1>")["notes"]] == [
+        "The file of cut is damaged; it was left out."
+    ]
+    (problem,) = lint("<lora:Cut:1>")["problems"]
+    assert problem["code"] == "damaged_lora" and problem["fixes"][0]["label"] == "Leave it out"
+
+
+@pytest.mark.parametrize(
+    ("weight", "taken"),
+    [("0.8@0.2,0.1@0.9", "0.8"), ("0.5\\", "0.5"), ("-.5x", "-.5"), ("strong", "0.7"), ("nan", "0.7")],
+)
+def test_of_a_weight_that_the_host_cannot_read_its_beginning_is_taken(
+    compose: Ask, weight: str, taken: str
+) -> None:
+    assert compose(f"<lora:InkWash:{weight}>", host="reforge")["prompt"] == f"<lora:InkWash:{taken}>"
+
+
 def test_without_a_weight_of_its_own_a_lora_gets_the_hosts_usual_one(compose: Ask) -> None:
     facts = {"options": {"extra_networks_default_multiplier": 0.4}}
     composed = compose("<lora:one> <lora:InkWash>", host="sdnext", facts=facts)["prompt"]
