@@ -81,15 +81,21 @@ class Host:
         answer.raise_for_status()
         return answer.json()
 
-    def generate(self, prompt: str, **values: Any) -> dict[str, Any]:
-        """A small txt2img over the host's API: {"images": [base64], "infotext": str}."""
+    def generate(self, prompt: str, kind: str = "txt2img", **values: Any) -> dict[str, Any]:
+        """A small job over the host's API: {"images": [base64], "infotexts": [str], "infotext": the first, "told": parameters}."""
         size = 64 if self.kind.simulated or self.kind.grammar == "a1111" else 128
         small = {"prompt": prompt, "steps": 1, "width": size, "height": size, "seed": 7, "cfg_scale": 4}
-        answer = self.client.post("sdapi/v1/txt2img", json={**small, **values}, timeout=300)
+        answer = self.client.post(f"sdapi/v1/{kind}", json={**small, **values}, timeout=300)
         answer.raise_for_status()
         content = answer.json()
         info = json.loads(content["info"]) if isinstance(content["info"], str) else content["info"]
-        return {"images": content["images"], "infotext": info["infotexts"][0]}
+        infotexts = info["infotexts"]
+        return {
+            "images": content["images"],
+            "infotexts": infotexts,
+            "infotext": infotexts[0] if infotexts else "",
+            "told": info["extra_generation_params"],
+        }
 
     def records(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.api("generations")["items"]
