@@ -116,9 +116,9 @@ export class Chips {
       prompt = reordered(prompt, tags, tags.indexOf(row.chip.tag), order.filter((one) => one.chip).indexOf(row));
     }
     this.focusAt = to;
-    this.rows = [];
+    this.rows = []; // all are drawn anew when the text was read
     draft.set({ prompt, muted });
-    return this.draw();
+    return undefined;
   }
 }
 

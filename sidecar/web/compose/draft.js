@@ -27,6 +27,7 @@ class Draft extends Emitter {
     this.future = [];
     this.last = { kind: "", at: 0 };
     this.keep = debounce(() => store(this.state), 300);
+    window.addEventListener("pagehide", () => store(this.state));
   }
 
   /**

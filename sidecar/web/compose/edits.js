@@ -42,7 +42,7 @@ export function without(text, tag) {
 export function inserted(text, tag, before, tags) {
   const last = tags.at(-1);
   if (before) return applied(text, [{ start: before.start, end: before.start, text: tag }]);
-  if (last) return applied(text, [{ start: last.end, end: last.end, text: tag }]);
+  if (last) return applied(text, [{ start: last.end, end: last.end, text: ` ${tag}` }]);
   return text.trim() ? `${text.trimEnd()} ${tag}` : tag;
 }
 

@@ -9,7 +9,9 @@ const REACH = [-1, 2];
 const SCROLLED = 300;
 
 let scrolled = -Infinity;
-document.addEventListener("scroll", () => (scrolled = performance.now()), { capture: true, passive: true });
+document.addEventListener("scroll", (event) => {
+  if (event.target instanceof Element && event.target.matches(".page-body")) scrolled = performance.now();
+}, { capture: true, passive: true });
 
 const rounded = (/** @type {number} */ weight) => Math.round(weight * 100) / 100;
 
