@@ -29,6 +29,9 @@ _TEXTS = re.compile(
 _CONDITIONING = re.compile(
     r"conditioning(_?(\d{1,2}|to|from|[a-h]|positive|negative))?|positive|negative|base_(positive|negative)|guider|cond\d?"
 )
+_SHOWING = re.compile(
+    r"show|display|preview", re.IGNORECASE
+)  # nodes that keep what they showed before among their inputs
 _SEPARATORS = ("delimiter", "separator")
 _NUMBERS = ("value", "seed", "noise_seed", "int", "number", "Number", "Value", "float")
 _DEEPEST = 100
@@ -134,6 +137,7 @@ class _Texts:
         node = self.graph.nodes[key]
         other = "negative" if side == "positive" else "positive"
         parts: list[str] = []
+        shows = bool(_SHOWING.search(node.kind)) and any(map(self.graph.source, node.inputs.values()))
         for name, value in node.inputs.items():
             if not _TEXTS.fullmatch(name) or other in name or self._is_switched_off(node, name):
                 continue
@@ -141,7 +145,7 @@ class _Texts:
                 continue
             source = self.graph.source(value)
             if source is None:
-                parts.append(value if isinstance(value, str) else "")
+                parts.append(value if isinstance(value, str) and not shows else "")
             elif self._may_visit(source[0], within):
                 parts.append(self._text(source[0], side, within | {source[0]}))
         parts = list(dict.fromkeys(part for part in parts if part.strip()))
@@ -159,6 +163,8 @@ class _Texts:
             told = node.inputs.get(name)
             if isinstance(told, str):
                 return told.replace("\\n", "\n")[:20]
+        if node.inputs.get("tidy_tags") == "no":
+            return ""
         return "" if "concat" in node.kind.lower() or "join" in node.kind.lower() else ", "
 
     def _may_visit(self, key: str, within: frozenset[str]) -> bool:
