@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from host_files import LANTERN, LANTERN_WORDS, RIVER, RIVER_WORDS
-from host_process import Host
+from host_process import Host, Kind
 from PIL import Image
+from waiting import wait_until
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from host_page import HostPage, launch  # noqa: E402
@@ -47,6 +48,11 @@ def composed(host: Host, prompt: str, seed: int) -> str:
     answer = host.client.post("lora-manager/api/v1/prompts/compose", json=body)
     answer.raise_for_status()
     return str(answer.json()["prompt"])
+
+
+def pixels(encoded: str) -> bytes:
+    with Image.open(io.BytesIO(base64.b64decode(encoded.split(",")[-1]))) as image:
+        return image.convert("RGB").tobytes()
 
 
 def white() -> str:
@@ -100,6 +106,29 @@ def test_a_list_of_prompts_is_a_job_for_each(host: Host, tab: str) -> None:
         [each for each in (RIVER_WORDS, LANTERN_WORDS) if each in record["prompt"]] for record in records
     ]
     assert words == [[], [RIVER_WORDS], [LANTERN_WORDS]]
+
+
+def test_sdnext_keeps_the_weight_of_the_job_before_and_that_is_told(
+    kind: Kind, start: Callable[..., Host]
+) -> None:
+    """With its options as they come (LoRAs fused into the model, one kept in memory)."""
+    if kind.name != "sdnext":
+        pytest.skip("only SDNext does so")
+    host = start()
+    quiet = "a quiet valley"
+    strong, weak = (f"{quiet} <lora:plain_1:{weight}>" for weight in (4, 0.5))
+    true = pixels(host.generate(weak)["images"][0])
+    host.set_option("lora_fuse_native", True)
+    host.generate(quiet)
+    wait_until(lambda: host.api("prompts/host")["facts"]["options"]["lora_fuse_native"] is True, 30, 1)
+    fused = pixels(host.generate(strong)["images"][0])
+    host.wait_for_records(3)
+    told = host.client.post("lora-manager/api/v1/prompts/lint", json={"prompt": weak}).json()["problems"]
+    assert [each["message"] for each in told if "will keep plain_1 at 4" in each["message"]]
+    kept = pixels(host.generate(weak)["images"][0])
+    assert kept == fused and kept != true, (
+        "if this fails SDNext has mended it: then nothing is to be told any more"
+    )
 
 
 def test_a_stopped_job_makes_nothing_and_says_why(host: Host, stopping: None) -> None:
