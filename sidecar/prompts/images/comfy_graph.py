@@ -14,15 +14,19 @@ from sidecar.prompts.images.infotext import load_json
 MAX_NODES = 20_000
 _MUTED, _BYPASSED = 2, 4
 # Widgets of drawn nodes have no names; these stand in the order in which the nodes declare them. "" is one that is not read.
-_WIDGETS = {
+_WIDGETS: dict[str, tuple[str, ...]] = {
     "CLIPTextEncode": ("text",),
     "CLIPTextEncodeFlux": ("clip_l", "t5xxl", "guidance"),
+    "CLIPTextEncodeSDXL": ("", "", "", "", "", "", "text_g", "text_l"),
     "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
     "LoraLoaderModelOnly": ("lora_name", "strength_model"),
+    "Lora Loader Stack (rgthree)": tuple(
+        f"{part}_0{at}" for at in (1, 2, 3, 4) for part in ("lora", "strength")
+    ),
     "CheckpointLoaderSimple": ("ckpt_name",),
     "UNETLoader": ("unet_name",),
-    "KSampler": ("seed", "", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
-    "KSamplerAdvanced": ("", "noise_seed", "", "steps", "cfg", "sampler_name", "scheduler"),
+    "KSampler": ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
+    "KSamplerAdvanced": ("", "noise_seed", "steps", "cfg", "sampler_name", "scheduler"),
     "KSamplerSelect": ("sampler_name",),
     "BasicScheduler": ("scheduler", "steps", "denoise"),
     "RandomNoise": ("noise_seed",),
@@ -34,6 +38,8 @@ _WIDGETS = {
     "PrimitiveStringMultiline": ("value",),
     "Text Multiline": ("text",),
 }
+_AFTER_SEEDS = ("fixed", "increment", "decrement", "randomize")
+"""What the page puts behind a seed's widget: a widget more, which no node declares."""
 
 
 @dataclass
@@ -112,25 +118,42 @@ def _drawn(content: dict[str, Any]) -> dict[str, Node]:
                 alike = (source for source, type_ in incoming.values() if type_ == output.get("type"))
                 passed[key, slot] = next(alike, None)
         elif mode != _MUTED:
-            widgets = _widgets(kind, node.get("widgets_values"))
+            widgets = _widgets(kind, node)
             nodes[key] = Node(kind, widgets | {name: source for name, (source, _) in incoming.items()})
     for found in nodes.values():
         found.inputs = {name: _through(passed, value) for name, value in found.inputs.items()}
     return nodes
 
 
-def _widgets(kind: str, values: Any) -> dict[str, Any]:
+def _widgets(kind: str, node: dict[str, Any]) -> dict[str, Any]:
     """A drawn node's own values by name, as far as their names are known."""
+    values = node.get("widgets_values")
     if isinstance(values, dict):
         return dict(values)
-    named = {name: value for name, value in zip(_WIDGETS.get(kind, ()), as_list(values)) if name}
+    values = as_list(values)[:1_000]
+    names = _WIDGETS.get(kind) or _names_of_widgets(node)
+    values_of_widgets = [
+        value
+        for at, value in enumerate(values)
+        if not (at and type(values[at - 1]) is int and isinstance(value, str) and value in _AFTER_SEEDS)
+    ]
+    known = kind in _WIDGETS or len(names) == len(values_of_widgets)
+    named = {name: value for name, value in zip(names, values_of_widgets) if name and known}
     if "(rgthree)" in kind or "LoraManager" in kind:  # objects, which tell themselves what they are
-        for at, value in enumerate(as_list(values)[:1_000]):
+        for at, value in enumerate(values):
             if isinstance(value, dict) and "lora" in value:
                 named[f"lora_{at}"] = value
             elif isinstance(value, list):
                 named.setdefault("loras", value)
     return named
+
+
+def _names_of_widgets(node: dict[str, Any]) -> tuple[str, ...]:
+    """Newer versions write every widget among the inputs, older ones only those that were made an input."""
+    widgets = (
+        as_object(as_object(one).get("widget")).get("name") for one in as_list(node.get("inputs"))[:1_000]
+    )
+    return tuple(name for name in widgets if isinstance(name, str))
 
 
 def _through(passed: dict[tuple[str, int], Any], value: Any) -> Any:
