@@ -5,7 +5,7 @@
 
 (() => {
   /**
-   * @typedef {{id: number, name: string, title: string, base_model: string, preview: {kind: string, v: string} | null}} Lora
+   * @typedef {{id: number, name: string, title: string, base_model: string, preview: {kind: string, v: string} | null, blurred: boolean}} Lora
    * @typedef {{id: number, name: string, base_model: string | null, preview: boolean, preview_stamp: number | null, previews: number[]}} LoraSet
    * @typedef {{kind: "lora" | "set" | "word" | "field", text: string, label: string, detail: string, lora: Lora | null, set: LoraSet | null, fits: boolean | null}} Item
    * @typedef {{start: number, end: number, items: Item[]}} Answer
@@ -276,6 +276,7 @@
     if (lora?.preview && lora.preview.kind !== "video") paths.push(`loras/${lora.id}/preview?v=${encodeURIComponent(lora.preview.v ?? "")}`);
     if (set?.preview) paths.push(`sets/${set.id}/preview?v=${set.preview_stamp ?? ""}`);
     else if (set) paths.push(...set.previews.slice(0, 4).map((id) => `loras/${id}/preview`));
+    if (lora?.blurred) frame.classList.add("lora-manager-complete-blurred");
     if (paths.length > 1) frame.classList.add("lora-manager-complete-several");
     for (const path of paths) {
       const image = make("img", "");

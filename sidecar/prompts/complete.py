@@ -55,6 +55,10 @@ class Asked:
     at: int
     checkpoint_base: str | None
     limit: int
+    blur_from: int
+
+    def blurs(self, nsfw: int) -> bool:
+        return 0 < self.blur_from <= nsfw
 
     @property
     def before(self) -> str:
@@ -65,17 +69,23 @@ Items = list[dict[str, Any]]
 
 
 def complete(
-    database: Database, text: str, at: int, checkpoint_base: str | None = None, limit: int = LIMIT
+    database: Database,
+    text: str,
+    at: int,
+    checkpoint_base: str | None = None,
+    limit: int = LIMIT,
+    blur_from: int = 0,
 ) -> dict[str, Any]:
     """Suggestions for the cursor at `at` (in characters): {"start", "end", "items"}, whose `text` replaces start to end.
 
-    An item is {"kind": "lora" | "set" | "word" | "field", "text", "label", "detail", "lora", "set", "fits"}.
+    An item is {"kind": "lora" | "set" | "word" | "field", "text", "label", "detail", "lora", "set", "fits"}. Pictures of LoRAs
+    whose NSFW level is at least `blur_from` (0: none) are `blurred`; a set is shown without them.
     """
     at = max(0, min(at, len(text)))
     first = max(0, at - WINDOW)
     # a half of a surrogate pair, as a browser may send one, is no character that SQLite takes
     window = text[first : at + WINDOW].encode("utf-8", "replace").decode("utf-8")
-    asked = Asked(database, window, at - first, checkpoint_base, limit)
+    asked = Asked(database, window, at - first, checkpoint_base, limit, blur_from)
     begun = _BEGUN.search(window, max(0, asked.at - MAX_TAG), asked.at)
     place, items = _in_tag(asked, begun) if begun else _in_words(asked)
     return {"start": first + place.start, "end": first + place.end, "items": items[:limit]}
@@ -119,7 +129,7 @@ def _is_writable(name: str) -> bool:
 
 def _lora_item(asked: Asked, lora: dict[str, Any], text: str) -> dict[str, Any]:
     title = lora["title"] if plain_word(lora["title"]) != plain_word(lora["name"]) else ""
-    return _item("lora", text, lora["name"], title, lora=_short(lora), fits=_fits(asked, lora))
+    return _item("lora", text, lora["name"], title, lora=_short(asked, lora), fits=_fits(asked, lora))
 
 
 def _sets(asked: Asked, typed: str) -> list[dict[str, Any]]:
@@ -127,7 +137,8 @@ def _sets(asked: Asked, typed: str) -> list[dict[str, Any]]:
 
 
 def _set_item(asked: Asked, found: dict[str, Any], text: str) -> dict[str, Any]:
-    count = found.pop("loras")
+    count, levels = found.pop("loras"), found.pop("levels")
+    found["previews"] = [one for one in found["previews"] if not asked.blurs(levels.get(one, 0))]
     detail = f"{count} LoRA{'' if count == 1 else 's'}" if count else "text only"
     base = found["base_model"]
     return _item(
@@ -191,7 +202,7 @@ def _in_words(asked: Asked) -> tuple[Place, Items]:
         if sum(character.isalnum() for character in wanted) < 2:
             break
         items = [
-            _item("word", word, word, f"of {lora['name']}", lora=_short(lora), fits=_fits(asked, lora))
+            _item("word", word, word, f"of {lora['name']}", lora=_short(asked, lora), fits=_fits(asked, lora))
             for word, lora in own
             if plain_word(word).startswith(wanted) and plain_word(word) != wanted
         ]
@@ -239,7 +250,7 @@ def _words_of_library(asked: Asked, typed: str, said: Said, known: set[str]) -> 
             others = f" and {len(one.others)} more" if one.others else ""
             detail = f"not in the prompt: {lora['name']}{others}"
             items.append(
-                _item("word", one.word, one.word, detail, lora=_short(lora), fits=_fits(asked, lora))
+                _item("word", one.word, one.word, detail, lora=_short(asked, lora), fits=_fits(asked, lora))
             )
     return items
 
@@ -248,8 +259,9 @@ def _fits(asked: Asked, lora: dict[str, Any]) -> bool | None:
     return fits(lora["base_model"], asked.checkpoint_base)
 
 
-def _short(lora: dict[str, Any]) -> dict[str, Any]:
-    return {key: lora[key] for key in ("id", "name", "title", "base_model", "preview", "weight")}
+def _short(asked: Asked, lora: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: lora[key] for key in ("id", "name", "title", "base_model", "preview", "weight", "nsfw")}
+    return {**shown, "blurred": asked.blurs(lora["nsfw"])}
 
 
 def _item(

@@ -28,4 +28,5 @@ class CompleteRequest(BaseModel):
 def complete_prompt(request: CompleteRequest, state: Annotated[State, Depends(get_state)]) -> Response:
     """What may stand at the cursor, for the checkpoint that the host last told: `{start, end, items}`."""
     base = state.hosts.facts(None, None, None).checkpoint_base
-    return json_response(complete(state.database, request.text, request.at, base, request.limit))
+    blur_from = state.settings.blur_from
+    return json_response(complete(state.database, request.text, request.at, base, request.limit, blur_from))

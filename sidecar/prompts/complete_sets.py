@@ -13,8 +13,8 @@ from sidecar.prompts.sets.reading import get_set
 def find_sets(database: Database, typed: str, limit: int) -> list[dict[str, Any]]:
     """Sets whose name begins with `typed`, then those that have it anywhere; by name.
 
-    `{"id", "name", "preview", "preview_stamp", "previews", "base_model", "loras"}`: `loras` is how many, `base_model` as
-    the user says, else what most of them are for.
+    `{"id", "name", "preview", "preview_stamp", "previews", "base_model", "loras", "levels"}`: `loras` is how many,
+    `levels` their NSFW levels by id, `base_model` as the user says, else what most of them are for.
     """
     wanted = typed.strip().casefold()
     names = remember(database, "names of sets", lambda: _names(database))
@@ -35,4 +35,5 @@ def _short(found: dict[str, Any]) -> dict[str, Any]:
         **{key: found[key] for key in ("id", "name", "preview", "preview_stamp", "previews")},
         "base_model": found["base_model"] or found["detected_base_model"],
         "loras": len(found["loras"]),
+        "levels": {lora["lora_id"]: lora["nsfw"] for lora in found["loras"]},
     }

@@ -103,13 +103,11 @@ export class Chip {
     if (!words.length) return null;
     const titleOfWord = (/** @type {import("../types.js").PromptWord} */ { group, negative }) => group ?? (negative ? "Negative" : "");
     const titles = new Set(words.map(titleOfWord));
-    /** @type {HTMLElement[]} */
-    const parts = [];
-    for (const title of titles) {
-      if (title && titles.size > 1) parts.push(h("span", { class: "word-group" }, title));
-      for (const word of words) if (titleOfWord(word) === title) parts.push(this.#toggle(word));
-    }
-    return h("div", { class: "words small chip-words", role: "group", "aria-label": `Trigger words of ${name}` }, ...parts);
+    const runs = [...titles].map((title) => {
+      const label = title && titles.size > 1 && h("span", { class: "word-group" }, title);
+      return h("div", { class: "words small" }, label, ...words.filter((word) => titleOfWord(word) === title).map((word) => this.#toggle(word)));
+    });
+    return h("div", { class: "chip-words", role: "group", "aria-label": `Trigger words of ${name}` }, ...runs);
   }
 
   #toggle(/** @type {import("../types.js").PromptWord} */ word) {

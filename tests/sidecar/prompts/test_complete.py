@@ -75,6 +75,7 @@ def test_a_lora_says_all_that_a_list_shows(complete: Complete) -> None:
     (item,) = answer["items"]
     assert item["lora"].pop("preview")["kind"] == "image"
     assert item["lora"].pop("id")
+    assert (item["lora"].pop("nsfw"), item["lora"].pop("blurred")) == (0, False)
     assert item == {
         "kind": "lora",
         "text": "<lora:neon_samurai:0.8>",
@@ -291,3 +292,10 @@ def test_a_long_prompt_is_completed_where_the_cursor_is(complete: Complete) -> N
 def test_as_many_as_asked_for(complete: Complete, api: TestClient) -> None:
     assert len(complete("<lora:|", limit=2)["items"]) == 2
     assert api.post("prompts/complete", json={"text": "", "at": 0, "limit": 0}).status_code == 422
+
+
+def test_pictures_above_the_users_level_are_blurred(complete: Complete, api: TestClient) -> None:
+    change(api, "neon_samurai", nsfw=16)
+    assert complete("<lora:neon_samurai|")["items"][0]["lora"]["blurred"]
+    api.patch("settings", json={"blur_from": 0}).raise_for_status()
+    assert not complete("<lora:neon_samurai|")["items"][0]["lora"]["blurred"]
