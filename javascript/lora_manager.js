@@ -116,15 +116,23 @@
     if (second && typeof negative === "string") write(second, negative);
   }
 
-  /** Show a tab: the A1111 line has a function for each, SDNext's Standard UI a button of that name. @param {string} name */
+  /** @param {string} name @returns {HTMLElement | null} the button for a tab in SDNext's Modern UI */
+  const modernButton = (name) => root().querySelector(`#${name}_nav.xtabs-tab`);
+
+  /** Tabs with prompts that a person can get to: the Modern UI hides its old ones. */
+  const targets = () => KNOWN_TARGETS.filter((name) => box(name) && modernButton(name)?.offsetParent !== null);
+
+  /** Show a tab, by its button; where a translation has given that another name, as the host itself does. @param {string} name */
   function go(name) {
     if (!KNOWN_TARGETS.includes(name)) return;
     target = name;
+    const labels = [name, { txt2img: "text", img2img: "image" }[name]];
+    const button = modernButton(name) ?? [...root().querySelectorAll("#tabs > .tab-nav > button")].find((one) => labels.includes(one.textContent?.trim().toLowerCase()));
     const show = /** @type {unknown} */ (Reflect.get(window, `switch_to_${name}`));
-    const labels = name === "txt2img" ? ["txt2img", "text"] : name === "img2img" ? ["img2img", "image"] : [name];
-    if (typeof show === "function") show();
-    else [...root().querySelectorAll("#tabs > .tab-nav > button")].find((button) => labels.includes(button.textContent?.trim().toLowerCase() ?? ""))?.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    if (button instanceof HTMLElement) button.click();
+    else if (typeof show === "function") show();
     sendHost();
+    sendPrompt();
   }
 
   /** Light or dark: hosts name it in different ways, but light text always stands on a dark page. @returns {boolean} */
@@ -140,8 +148,7 @@
 
   /** Tell the frame about host, theme and target, when there is news. @param {boolean} [always] */
   function sendHost(always = false) {
-    const targets = KNOWN_TARGETS.filter((name) => box(name));
-    const message = { type: "host", host: kind(), dark: isDark(), target: currentTarget(), targets };
+    const message = { type: "host", host: kind(), dark: isDark(), target: currentTarget(), targets: targets() };
     const look = JSON.stringify(message);
     if (!answered || (!always && look === lastLook)) return;
     lastLook = look;
