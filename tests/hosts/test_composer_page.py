@@ -73,7 +73,8 @@ def test_it_is_sent_to_every_other_tab(page: HostPage) -> None:
         page.frame.get_by_role("button", name="Send to Control").click()
         expect(page.prompt("control")).to_be_visible()
         return
-    others = {"img2img": "img2img"} | ({"control": "Control"} if page.host.kind.grammar == "sdnext" else {})
+    sdnext = page.host.kind.grammar == "sdnext"
+    others = {"img2img": "Image", "control": "Control"} if sdnext else {"img2img": "img2img"}
     for name, label in others.items():
         open_composer(page)
         page.frame.get_by_role("button", name="Send elsewhere").click()

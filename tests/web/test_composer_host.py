@@ -77,11 +77,11 @@ def test_what_stands_in_the_host_is_composed_both_ways(page: Page, app: FrameLoc
 def test_without_the_link_nothing_goes_over_before_it_is_sent(page: Page, app: FrameLocator) -> None:
     prompt = app.locator("#compose-prompt")
     expect(prompt).to_have_value("a castle <lora:harbour:0.5>")
-    app.get_by_role("button", name="Linked with txt2img").click()
+    app.get_by_role("button", name="Linked with Text").click()
     prompt.fill("my own")
     expect(app.locator(".chip-row")).to_have_count(0)
     expect(page.locator(box(page))).to_have_value("a castle <lora:harbour:0.5>")
-    app.get_by_role("button", name="Send to txt2img").click()
+    app.get_by_role("button", name="Send to Text").click()
     expect(page.locator(box(page))).to_have_value("my own")
 
 
@@ -89,12 +89,12 @@ def test_it_is_sent_to_another_tab_which_is_shown(page: Page, app: FrameLocator)
     expect(app.locator("#compose-prompt")).to_have_value("a castle <lora:harbour:0.5>")
     app.get_by_role("button", name="Send elsewhere").click()
     menu = app.get_by_role("menu", name="Send to")
-    expect(menu.get_by_role("menuitem")).to_have_text(["img2img", "Control"])
-    menu.get_by_role("menuitem", name="img2img").click()
+    expect(menu.get_by_role("menuitem")).to_have_text(["Image", "Control"])
+    menu.get_by_role("menuitem", name="Image").click()
     expect(page.locator("#tab_img2img")).to_be_visible()
     expect(page.locator(box(page, "img2img"))).to_have_value("a castle <lora:harbour:0.5>")
     expect(page.locator(box(page, "img2img", negative=True))).to_have_value("fog")
-    expect(app.get_by_role("button", name="Linked with img2img")).to_be_visible()
+    expect(app.get_by_role("button", name="Linked with Image")).to_be_visible()
 
 
 def test_an_example_opens_in_the_composer(page: Page) -> None:

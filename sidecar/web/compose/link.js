@@ -6,9 +6,9 @@ import { draft } from "./draft.js";
 const KEPT = "compose-linked";
 const QUIET = 400;
 
-/** What the tabs of hosts are called. @type {Record<string, string>} */
-const NAMES = { txt2img: "txt2img", img2img: "img2img", control: "Control", video: "Video" };
-export const nameOfTarget = (/** @type {string} */ target) => NAMES[target] ?? target;
+/** What SDNext calls its tabs; the A1111 line calls them as they are called in code. @type {Record<string, string>} */
+const SDNEXT = { txt2img: "Text", img2img: "Image", control: "Control", video: "Video" };
+export const nameOfTarget = (/** @type {string} */ target) => (bridge.host?.host === "sdnext" ? SDNEXT[target] : null) ?? target;
 
 export const link = {
   on: localStorage.getItem(KEPT) !== "off",
