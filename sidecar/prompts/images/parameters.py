@@ -13,7 +13,9 @@ from typing import Any
 MAX_LINE = 1_000_000
 _KEY = re.compile(r"[ \t]*(\w[\w \-/+().]{0,80}):[ \t]*")
 _MAX_PAIRS = 2_000
-_MAX_JSON = 32
+_MAX_OBJECTS = 32
+_MAX_IN_VAIN = 1_000_000
+"""So many characters are read for JSON that turns out to be none: every such place may mean reading all of the text."""
 _decoder = json.JSONDecoder(strict=False)
 
 
@@ -25,15 +27,23 @@ def read_parameters(text: str) -> dict[str, Any]:
     text = text[:MAX_LINE].replace("\n", ", ")
     found: dict[str, Any] = {}
     parts: list[str] = []  # of the value under way, when it is text
-    last, place, objects = "", 0, 0
+    last, place, objects, failures = "", 0, 0, 0
+    max_failures = 1 + _MAX_IN_VAIN // (len(text) + 1)
     while place < len(text) and len(found) < _MAX_PAIRS:
         key = _KEY.match(text, place)
+        value: Any = None
         if key is not None:
             _end(found, last, parts)
             last, place = key[1].strip(), key.end()
-        value, place = _value(text, place, objects < _MAX_JSON)
-        if key is None or isinstance(value, str):
-            parts.append(value if isinstance(value, str) else "")
+            if text[place : place + 1] in _opening(objects) and failures < max_failures:
+                value, place = _json(text, place)
+                failures += value is None
+        if value is None:
+            end = text.find(",", place)
+            end = len(text) if end < 0 else end
+            value, place = text[place:end].strip(), end
+        if isinstance(value, str):
+            parts.append(value)
         else:
             objects += 1
             found.setdefault(last, value)
@@ -56,14 +66,14 @@ def _end(found: dict[str, Any], key: str, parts: list[str]) -> None:
     parts.clear()
 
 
-def _value(text: str, place: int, may_be_object: bool) -> tuple[Any, int]:
-    """A value and the place after it."""
-    first = text[place : place + 1]
-    if first == '"' or (first in ("{", "[") and may_be_object):
-        try:
-            return _decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            pass  # no JSON, then
-    end = text.find(",", place)
-    end = len(text) if end < 0 else end
-    return text[place:end].strip(), end
+def _opening(objects: int) -> tuple[str, ...]:
+    """What JSON begins with, after so many objects."""
+    return ('"', "{", "[") if objects < _MAX_OBJECTS else ('"',)
+
+
+def _json(text: str, place: int) -> tuple[Any, int]:
+    """The text, object or list that begins here, and the place after it; None when it is no JSON."""
+    try:
+        return _decoder.raw_decode(text, place)
+    except (ValueError, RecursionError):
+        return None, place
