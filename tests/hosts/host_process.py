@@ -151,6 +151,8 @@ def start_host(
         command += ["--subpath", subpath]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment |= {**OFFLINE, "LORA_MANAGER_DATA": str(data / "lora-manager")}
+    # as in an activated environment: SDNext begins anew as the `python` that it finds
+    environment["PATH"] = os.pathsep.join([str(kind.python.parent), environment.get("PATH", "")])
     log = data / "host.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -23,7 +23,8 @@ else. The last column is what it says: under the prompt box while you type, then
 when it composes. The test that makes the table fails when a host has anything in effect that was not foretold.
 
 A number alone is the weight of all parts; `te` is the text encoder's, where it differs, and in/mid/out are the blocks.
-“–” is no LoRA at all. On both hosts `te` counts only as far as the host applies it (SD.Next: an option, off at first).
+“–” is no LoRA at all. A1111 itself differs from its forks reForge and Forge in two things (its source, not run here): of one
+unknown name it leaves out that one alone, and of a LoRA in two tags it counts the last weight twice, as SD.Next does. On both hosts `te` counts only as far as the host applies it (SD.Next: an option, off at first).
 """
 ENDING = """
 ## Making it anew
