@@ -67,7 +67,10 @@ def change_settings(settings: Settings, changes: dict[str, Any]) -> None:
         except ValidationError as error:
             _put_back(settings, before)
             first = error.errors()[0]
-            raise BadRequest(f"The setting {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+            failure = BadRequest(f"The setting {'.'.join(map(str, first['loc']))}: {first['msg']}.")
+            if first["loc"][:1] == ("civitai_key",):
+                failure.status, failure.code = 422, "invalid"
+            raise failure from None  # the cause would have the value in it
         except (OSError, StartError) as error:
             _put_back(settings, before)
             raise Unavailable(f"The settings cannot be kept: {error}") from error

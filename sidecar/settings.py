@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from sidecar.errors import StartError
 
 SETTINGS_FILE = "settings.json"
+SECRETS = ("token", "civitai_key")
 DEFAULT_PORT = 7861
 _URL = r"^https?://[^\s?#]+$"
 
@@ -54,6 +55,21 @@ class Settings(BaseSettings):
     civitai_url: str = Field(default="https://civitai.com", pattern=_URL)
     civitai_archive_url: str = Field(default="https://civarchive.com", pattern=f"^$|{_URL}")
     civitai_key: SecretStr | None = None
+
+    @field_validator("civitai_key")
+    @classmethod
+    def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        """As it goes into a header; what is told of a wrong one never has it in it."""
+        if value is None:
+            return None
+        key = value.get_secret_value().strip()
+        if not key:
+            return None
+        if len(key) > 500 or not all("!" <= letter <= "~" for letter in key):
+            raise ValueError(
+                "is up to 500 printable ASCII characters without spaces; copy it again from Civitai"
+            )
+        return SecretStr(key)
 
     @field_validator("log_level")
     @classmethod
@@ -112,6 +128,5 @@ def load_settings(**command_line: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise StartError(
-            f"The setting {name} is wrong: {first['msg']} (given: {first.get('input')!r})."
-        ) from error
+        given_value = "" if name in SECRETS else f" (given: {first.get('input')!r})"
+        raise StartError(f"The setting {name} is wrong: {first['msg']}{given_value}.") from None

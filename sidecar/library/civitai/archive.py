@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sidecar.library.foreign import as_list, as_object, as_string
+from sidecar.library.foreign import as_id, as_list, as_object, as_string
 
 
 def to_version(answer: dict[str, Any]) -> dict[str, Any] | None:
@@ -12,13 +12,14 @@ def to_version(answer: dict[str, Any]) -> dict[str, Any] | None:
     content = as_object(answer.get("data")) or answer
     model = {**content, **as_object(content.get("model"))}
     version = as_object(model.get("version")) or as_object(content.get("version"))
-    if not isinstance(version.get("id"), int):
+    version_id, model_id = as_id(version.get("id")), as_id(version.get("modelId", model.get("id")))
+    if version_id is None:
         return None
     words = version.get("trainedWords", version.get("trigger"))
     files = as_list(version.get("files"))
     return {
-        "id": version["id"],
-        "modelId": version.get("modelId", model.get("id")),
+        "id": version_id,
+        "modelId": model_id,
         "name": version.get("name"),
         "baseModel": version.get("baseModel"),
         "description": version.get("description"),

@@ -12,18 +12,20 @@ from sidecar.errors import BadRequest
 from sidecar.library import base_model
 from sidecar.library.civitai.client import CivitaiTrouble, Client
 from sidecar.library.civitai.lookup import add_models
-from sidecar.library.civitai.updates import owned_versions
+from sidecar.library.civitai.updates import owned_versions, size_of
 from sidecar.library.files.names import as_segment
 from sidecar.library.files.template import read_template
 from sidecar.library.folders import active_roots
-from sidecar.library.foreign import as_object, as_string
+from sidecar.library.foreign import as_id, as_list, as_object, as_string
 from sidecar.library.queries import folder_name
 from sidecar.library.side_files import MODEL_EXTENSIONS
 from sidecar.settings import Settings
 
-_AIR = re.compile(r"urn:air:[^:]+:[^:]+:civitai:(\d+)(?:@(\d+))?", re.IGNORECASE)
-_MODEL = re.compile(r"/models/(\d+)")
-_VERSION = re.compile(r"/(?:api/download/models|api/v1/model-versions|model-versions)/(\d+)")
+_AIR = re.compile(r"urn:air:[^:]+:[^:]+:civitai:([0-9]+)(?:@([0-9]+))?", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]+")
+_MODEL = re.compile(r"/models/([0-9]+)")
+_VERSION = re.compile(r"/(?:api/download/models|api/v1/model-versions|model-versions)/([0-9]+)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Chosen(NamedTuple):
@@ -47,22 +49,21 @@ def choose_file(client: Client, settings: Settings, version_id: int, file_id: in
     if version is None:
         raise CivitaiTrouble(f"Civitai has no version {version_id} (any more).")
     add_models(client, [version])
-    files = [as_object(file) for file in version.get("files") or []]
+    files = [as_object(file) for file in as_list(version.get("files"))]
     models = [file for file in files if _extension(file) and file.get("type", "Model") == "Model"]
     if file_id is not None:
         models = [file for file in models if file.get("id") == file_id]
     if not models:
         raise CivitaiTrouble("This version has no LoRA file to download.")
     file = min(models, key=lambda one: (_extension(one) != ".safetensors", not one.get("primary")))
-    sha256 = as_string(as_object(file.get("hashes")).get("SHA256")) or ""
-    size = file.get("sizeKB")
+    sha256 = (as_string(as_object(file.get("hashes")).get("SHA256")) or "").lower()
     return Chosen(
-        version=version,
-        file_id=file.get("id"),
+        version={**version, "id": version_id},
+        file_id=as_id(file.get("id")),
         name=_file_name(file),
         url=_address(settings, version_id, as_string(file.get("downloadUrl"))),
-        size=round(size * 1024) if isinstance(size, (int, float)) else 0,
-        sha256=sha256.lower(),
+        size=size_of(file),
+        sha256=sha256 if _SHA256.fullmatch(sha256) else "",
     )
 
 
@@ -70,7 +71,7 @@ def read_address(client: Client, text: str) -> int:
     """The version that an address or AIR means; a model's address without version means its newest.
 
     Raises:
-        BadRequest: neither. CivitaiTrouble: there is no such model.
+        BadRequest: neither, or a number that no id can be. CivitaiTrouble: there is no such model.
     """
     text = text.strip()
     air = _AIR.search(text)
@@ -80,19 +81,26 @@ def read_address(client: Client, text: str) -> int:
     if not air:
         named = parse_qs(parts.query).get("modelVersionId", [""])[0]
         found = _VERSION.search(parts.path)
-        version = named if named.isdigit() else found[1] if found else None
+        version = named if _DIGITS.fullmatch(named) else found[1] if found else None
         page = _MODEL.search(parts.path)
         model = page[1] if page else None
     if version:
-        return int(version)
+        return _number(version)
     if not model:
         raise BadRequest("This is no address of a Civitai model, such as https://civitai.com/models/1234.")
-    answer = client.model(int(model))
+    answer = client.model(_number(model))
     versions = answer.get("modelVersions") if answer else None
-    newest = as_object(versions[0]).get("id") if isinstance(versions, list) and versions else None
-    if not isinstance(newest, int):
+    newest = as_id(as_object(versions[0]).get("id")) if isinstance(versions, list) and versions else None
+    if newest is None:
         raise CivitaiTrouble(f"Civitai has no model {model} (any more).")
     return newest
+
+
+def _number(digits: str) -> int:
+    number = as_id(int(digits)) if len(digits) < 20 else None
+    if number is None:
+        raise BadRequest(f"Civitai has no id {digits[:30]}; copy the address of the model's page again.")
+    return number
 
 
 def choose_folder(database: Database, settings: Settings, version: dict[str, Any]) -> str:

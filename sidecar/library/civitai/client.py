@@ -7,6 +7,7 @@ Authorization to the configured address alone: never in a URL, and not after a r
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -19,6 +20,7 @@ import orjson
 
 from sidecar import __version__
 from sidecar.errors import SidecarError
+from sidecar.library.foreign import as_id
 from sidecar.settings import Settings
 from sidecar.tasks import Cancelled
 
@@ -50,6 +52,10 @@ class KeyNeeded(CivitaiTrouble):
     code = "civitai_key"
 
 
+class Unreachable(CivitaiTrouble):
+    """No sense in the answers after all tries: asking for something else would end the same way."""
+
+
 class _Again(Exception):
     """Worth another try, after so many seconds if the other side named them."""
 
@@ -59,14 +65,20 @@ class _Again(Exception):
 
 
 class Client:
-    """One conversation with Civitai. `cancelled` ends waiting; then the calls raise `Cancelled`."""
+    """One conversation with Civitai. `cancelled` ends waiting; then the calls raise `Cancelled`.
 
-    def __init__(self, settings: Settings, cancelled: threading.Event | None = None) -> None:
+    With `within`, seconds for all of it, nothing is tried or waited for after that time.
+    """
+
+    def __init__(
+        self, settings: Settings, cancelled: threading.Event | None = None, *, within: float | None = None
+    ) -> None:
         import requests  # takes its time, and most starts never need it
 
         self._settings = settings
         self._cancelled = cancelled or threading.Event()
         self._last = 0.0
+        self._deadline = None if within is None else time.monotonic() + within
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"lora-manager/{__version__}"
         self.failures: tuple[type[Exception], ...] = (
@@ -114,9 +126,8 @@ class Client:
             raise CivitaiTrouble(
                 f"{self._name} answered a question for models with something else than a list."
             )
-        return {
-            item["id"]: item for item in items if isinstance(item, dict) and isinstance(item.get("id"), int)
-        }
+        found = ((as_id(item.get("id")), item) for item in items if isinstance(item, dict))
+        return {model_id: item for model_id, item in found if model_id is not None}
 
     def archived(self, sha256: str) -> dict[str, Any] | None:
         """What the archive has of a SHA256, in its own shape; None when it has nothing, or no archive is set."""
@@ -124,7 +135,9 @@ class Client:
         if not base:
             return None
         answer = self._patiently("GET", f"{base.rstrip('/')}/api/sha256/{quote(sha256.lower())}", None)
-        return answer if isinstance(answer, dict) else None
+        if answer is not None and not isinstance(answer, dict):
+            raise CivitaiTrouble(f"{urlsplit(base).netloc} answered with something else than an object.")
+        return answer
 
     @contextmanager
     def download(self, url: str, start: int) -> Iterator[requests.Response]:
@@ -185,20 +198,21 @@ class Client:
         return self._patiently(method, f"{self._settings.civitai_url.rstrip('/')}/api/v1/{path}", body)
 
     def _patiently(self, method: str, url: str, body: Any) -> Any:
-        """The answer's JSON, None for 404 and 405.
+        """The answer's JSON, None for 404 (and for 405 to a POST).
 
         Raises:
-            CivitaiTrouble: refused, or no sense in it after several tries. Cancelled: told to stop.
+            Unreachable: no sense in it after several tries. CivitaiTrouble: refused. Cancelled: told to stop.
         """
         place = urlsplit(url).netloc
         for attempt in range(TIMES):
             try:
                 return self._once(method, url, body)
             except _Again as reason:
-                if attempt == TIMES - 1:
-                    raise CivitaiTrouble(f"{place} {reason}; try again later.") from reason
                 pause = BACKOFF_SECONDS * 2**attempt * random.uniform(0.75, 1.25)
-                self._wait(min(LONGEST_PAUSE, pause if reason.after is None else reason.after))
+                pause = min(LONGEST_PAUSE, pause if reason.after is None else reason.after)
+                if attempt == TIMES - 1 or pause >= self._left(math.inf):
+                    raise Unreachable(f"{place} {reason}; try again later.") from reason
+                self._wait(pause)
                 log.info("%s %s; asked again.", place, reason)
         raise AssertionError("the last attempt raises")
 
@@ -211,9 +225,8 @@ class Client:
         except self.failures as error:
             raise _Again(f"cannot be reached ({type(error).__name__})") from error
         except self._error as error:
-            raise CivitaiTrouble(
-                f"{urlsplit(url).netloc} cannot be asked: {type(error).__name__}."
-            ) from error
+            place = urlsplit(url).netloc
+            raise CivitaiTrouble(f"{place} cannot be asked: {type(error).__name__}.") from None
         finally:
             self._last = time.monotonic()
 
@@ -223,9 +236,9 @@ class Client:
             raise _Again("asks for a slower pace", _seconds(response.headers.get("Retry-After")))
         if status >= 500:
             raise _Again(f"has trouble of its own ({status})")
-        if status in (404, 405):
+        if status == 404 or (status == 405 and response.request.method == "POST"):
             return None
-        if status in (401, 403):
+        if status in (401, 403) and _origin(response.url) == _origin(self._settings.civitai_url):
             raise KeyNeeded("Civitai refuses this without a valid API key; set one in the settings.")
         if status != 200:
             raise CivitaiTrouble(f"{urlsplit(response.url).netloc} answered with {status}.")
@@ -246,9 +259,8 @@ class Client:
         key = self._settings.civitai_key
         own = _origin(url) == _origin(self._settings.civitai_url)
 
-        def sign(
-            request: Any,
-        ) -> Any:  # an auth function also keeps requests from using a password of ~/.netrc
+        # an auth function also keeps requests from using a password of ~/.netrc
+        def sign(request: Any) -> Any:
             if key is not None and own:
                 request.headers["Authorization"] = f"Bearer {key.get_secret_value()}"
             return request
@@ -257,10 +269,16 @@ class Client:
             method,
             url,
             auth=sign,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            timeout=(self._left(CONNECT_SECONDS), self._left(READ_SECONDS)),
             allow_redirects=False,
             **options,
         )
+
+    def _left(self, seconds: float) -> float:
+        """No more than `seconds`, nor than what is left of the time for all."""
+        if self._deadline is None:
+            return seconds
+        return min(seconds, max(0.1, self._deadline - time.monotonic()))
 
     def _wait(self, seconds: float) -> None:
         if self._cancelled.wait(max(0.0, seconds)):

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
 import orjson
 
 from sidecar.library.civitai.archive import to_version
-from sidecar.library.civitai.client import BATCH, Client
+from sidecar.library.civitai.client import BATCH, CivitaiTrouble, Client
 from sidecar.library.civitai.stored import save_answers
-from sidecar.library.foreign import as_list, as_object
+from sidecar.library.foreign import as_id, as_list, as_object
 from sidecar.state import State
 from sidecar.tasks import Task
 
+log = logging.getLogger("lora-manager.civitai")
+
 HASH_WAIT_SECONDS = 0.5
+ARCHIVE_FAILURES = 3
 
 
 def look_up(state: State, task: Task, lora_ids: list[int] | None, *, again: bool = False) -> dict[str, int]:
     """Ask for the LoRAs of these ids, or for all; those that were asked for before only with `again`.
 
     Every batch of 100 is kept at once, so that a lookup that ends early goes on where it was.
-    Returns {"found", "not_found", "skipped": not hashed, "known": asked before}.
+    Returns {"found", "not_found", "skipped": not hashed, "known": asked before, "unanswered": Civitai does not know
+    them and the archive failed; they are not remembered and asked again the next time}.
 
     Raises:
         CivitaiTrouble: no sensible answer after several tries; what was answered before is kept.
     """
-    outcome = {"found": 0, "not_found": 0, "skipped": 0, "known": 0}
+    outcome = {"found": 0, "not_found": 0, "skipped": 0, "known": 0, "unanswered": 0}
     outcome["skipped"] = _wait_for_hashes(state, task, lora_ids)
     hashes, outcome["known"] = _hashes(state, lora_ids, again)
     task.total, task.message = len(hashes), ""
     client = Client(state.settings, task.cancel_asked)
+    archive = _Archive(client, task)
     try:
         for start in range(0, len(hashes), BATCH):
             batch = hashes[start : start + BATCH]
             answers = _ask(client, batch)
-            _keep(state, answers, "civitai")
+            _keep(state, {sha256: answer for sha256, answer in answers.items() if answer}, "civitai")
             missing = [sha256 for sha256 in batch if answers[sha256] is None]
-            archived = _ask_archive(client, missing, task)
-            _keep(state, archived, "archive")
+            archived = archive.ask(missing)
+            _keep(state, {sha256: answer for sha256, answer in archived.items() if answer}, "archive")
+            _keep(state, {sha256: None for sha256, answer in archived.items() if not answer}, "civitai")
             found = sum(answer is not None for answer in (answers | archived).values())
             outcome["found"] += found
-            outcome["not_found"] += len(batch) - found
+            outcome["unanswered"] += len(missing) - len(archived)
+            outcome["not_found"] += len(archived) - sum(answer is not None for answer in archived.values())
             task.advance(len(batch))
     finally:
         client.close()
+    if outcome["unanswered"]:
+        task.message = f"{archive.trouble} {outcome['unanswered']:,} files are asked for again the next time."
     return outcome
 
 
@@ -90,10 +100,16 @@ def _ask(client: Client, hashes: list[str]) -> dict[str, dict[str, Any] | None]:
     if len(hashes) == 1:
         answers[hashes[0]] = client.version_by_hash(hashes[0])
     else:
+        unclaimed = False
         for version in client.versions_by_hash(hashes):
-            for sha256 in hashes_of(version):
-                if sha256 in answers:
-                    answers[sha256] = version
+            matched = [sha256 for sha256 in hashes_of(version) if sha256 in answers]
+            answers.update(dict.fromkeys(matched, version))
+            unclaimed = unclaimed or not matched
+        if (
+            unclaimed
+        ):  # an archived version is answered without its files, so which hash it is for is not told
+            for sha256 in hashes:
+                answers[sha256] = answers[sha256] or client.version_by_hash(sha256)
     add_models(client, [version for version in answers.values() if version])
     return answers
 
@@ -106,25 +122,44 @@ def hashes_of(version: dict[str, Any]) -> list[str]:
 
 def add_models(client: Client, versions: list[dict[str, Any]]) -> None:
     """Put what Civitai says of their models into versions: name, tags, author, description; not the other versions."""
-    ids = {version["modelId"] for version in versions if isinstance(version.get("modelId"), int)}
+    ids = {model_id for version in versions if (model_id := as_id(version.get("modelId")))}
     models = client.models(sorted(ids)) if ids else {}
     for version in versions:
-        model = models.get(version.get("modelId", 0))
+        model = models.get(as_id(version.get("modelId")) or 0)
         if model:
             known = {name: value for name, value in model.items() if name != "modelVersions"}
             version["model"] = {**as_object(version.get("model")), **known}
 
 
-def _ask_archive(client: Client, hashes: list[str], task: Task) -> dict[str, dict[str, Any] | None]:
-    """What the archive has of hashes that Civitai does not know; those it has nothing of are left out."""
-    found: dict[str, dict[str, Any] | None] = {}
-    for sha256 in hashes:
-        answer = client.archived(sha256)
-        version = to_version(answer) if answer else None
-        if version:
-            found[sha256] = version
-        task.advance(0)
-    return found
+class _Archive:
+    """The archive during one lookup: what fails there is not taken for an answer, and ends nothing else."""
+
+    def __init__(self, client: Client, task: Task) -> None:
+        self.trouble = ""
+        self._client = client
+        self._task = task
+        self._failures = 0
+
+    def ask(self, hashes: list[str]) -> dict[str, dict[str, Any] | None]:
+        """What it has of hashes that Civitai does not know, None where it has nothing; those it failed on are left out.
+
+        After some failures in a row it is asked no more.
+        """
+        answers: dict[str, dict[str, Any] | None] = {}
+        for sha256 in hashes:
+            if self._failures >= ARCHIVE_FAILURES:
+                break
+            self._task.advance(0)
+            try:
+                answer = self._client.archived(sha256)
+            except CivitaiTrouble as error:
+                self._failures += 1
+                self.trouble = f"The archive failed: {error.message}"
+                log.warning("%s", self.trouble)
+                continue
+            self._failures = 0
+            answers[sha256] = to_version(answer) if answer else None
+        return answers
 
 
 def _keep(state: State, answers: dict[str, dict[str, Any] | None], source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import partial
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import orjson
 
 from sidecar.database import Database
-from sidecar.library.civitai.client import BATCH, Client
+from sidecar.library.civitai.client import BATCH, CivitaiTrouble, Client, Unreachable
 from sidecar.library.civitai.stored import save_models
-from sidecar.library.foreign import as_list, as_object, as_string
+from sidecar.library.foreign import as_id, as_list, as_number, as_object, as_string
 from sidecar.library.queries import read_items
 from sidecar.state import State
 from sidecar.tasks import Task
 
-_PAGE = re.compile(r"/models/(\d+)(?:\?modelVersionId=(\d+))?")
+log = logging.getLogger("lora-manager.civitai")
+
+_PAGE = re.compile(r"/models/([0-9]{1,19})(?![0-9])(?:\?modelVersionId=([0-9]{1,19})(?![0-9]))?")
+_LARGEST_SIZE = 2**53
 
 
 def check_updates(state: State, task: Task, lora_ids: list[int] | None) -> dict[str, int]:
@@ -34,8 +38,7 @@ def check_updates(state: State, task: Task, lora_ids: list[int] | None) -> dict[
     try:
         for start in range(0, len(models), BATCH):
             batch = models[start : start + BATCH]
-            answered: dict[int, dict[str, Any] | None] = dict.fromkeys(batch)
-            answered.update(client.models(batch))
+            answered = _ask_models(client, batch, task)
             gone += sum(model is None for model in answered.values())
             state.database.write(partial(save_models, models=answered))
             task.advance(len(batch))
@@ -43,6 +46,32 @@ def check_updates(state: State, task: Task, lora_ids: list[int] | None) -> dict[
         client.close()
     state.events.publish("civitai.updates")
     return {"checked": len(models), "updates": len(list_updates(state.database)), "gone": gone}
+
+
+def _ask_models(client: Client, model_ids: list[int], task: Task) -> dict[int, dict[str, Any] | None]:
+    """Models by id; None for those that Civitai itself says it does not have.
+
+    The list leaves out what is archived or not public: those are asked for one by one, and only a 404 means gone. Of
+    those that are refused nothing is said.
+
+    Raises:
+        Unreachable: no sensible answer after several tries.
+    """
+    answered: dict[int, dict[str, Any] | None] = {}
+    answered.update(client.models(model_ids))
+    for model_id in model_ids:
+        if model_id in answered:
+            continue
+        task.advance(0)
+        try:
+            model = client.model(model_id)
+        except Unreachable:
+            raise
+        except CivitaiTrouble as error:
+            log.info("Model %d is not told: %s", model_id, error.message)
+            continue
+        answered[model_id] = None if model is None else {**model, "id": model_id}
+    return {model_id: answered[model_id] for model_id in model_ids if model_id in answered}
 
 
 def owned_versions(
@@ -59,8 +88,9 @@ def owned_versions(
     found = {}
     for row in rows:
         page = _PAGE.search(row["url"])
-        if page:
-            found[row["id"]] = (int(page[1]), int(page[2]) if page[2] else None)
+        model_id = as_id(int(page[1])) if page else None
+        if page and model_id:
+            found[row["id"]] = (model_id, as_id(int(page[2])) if page[2] else None)
     return found
 
 
@@ -142,9 +172,9 @@ def describe_version(version: dict[str, Any]) -> dict[str, Any]:
     """A version as the API gives it: {"id", "name", "base_model", "published", "size" in bytes, "files"}."""
     files = [
         {
-            "id": file.get("id"),
+            "id": as_id(file.get("id")),
             "name": as_string(file.get("name")) or "",
-            "size": round(file["sizeKB"] * 1024) if isinstance(file.get("sizeKB"), (int, float)) else 0,
+            "size": size_of(file),
             "primary": bool(file.get("primary")),
         }
         for file in as_list(version.get("files"))
@@ -152,7 +182,7 @@ def describe_version(version: dict[str, Any]) -> dict[str, Any]:
     ]
     files.sort(key=lambda file: not file["primary"])
     return {
-        "id": version.get("id"),
+        "id": as_id(version.get("id")),
         "name": as_string(version.get("name")) or "",
         "base_model": as_string(version.get("baseModel")) or "",
         "published": as_string(version.get("publishedAt")) or as_string(version.get("createdAt")),
@@ -161,9 +191,15 @@ def describe_version(version: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def size_of(file: dict[str, Any]) -> int:
+    """A file's size in bytes as Civitai states it, 0 when it does not or it cannot be."""
+    size = (as_number(file.get("sizeKB")) or 0) * 1024
+    return round(size) if 0 < size < _LARGEST_SIZE else 0
+
+
 def _versions(model: dict[str, Any]) -> list[dict[str, Any]]:
     found = [as_object(version) for version in as_list(model.get("modelVersions"))]
-    return [version for version in found if isinstance(version.get("id"), int)]
+    return [version for version in found if as_id(version.get("id"))]
 
 
 def _page(model_id: int) -> str:

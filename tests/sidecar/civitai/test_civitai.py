@@ -32,7 +32,9 @@ def test_nothing_is_asked_before_the_user_asks(
 def test_all_missing_are_looked_up_in_one_batch_and_shown(
     ids: dict[str, int], civitai: CivitaiServer, api: TestClient, state: State
 ) -> None:
-    assert look_up(api, state)["result"] == {"found": 2, "not_found": 1, "skipped": 0, "known": 0}
+    assert look_up(api, state)["result"] == {
+        "found": 2, "not_found": 1, "skipped": 0, "known": 0, "unanswered": 0,
+    }  # fmt: skip
     (batch,) = civitai.asked("by-hash")
     assert batch.method == "POST" and len(batch.body) == 3
     detail = api.get(f"loras/{ids['b']}").json()
