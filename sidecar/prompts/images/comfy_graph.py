@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sidecar.library.foreign import as_list, as_object
 from sidecar.prompts.images.infotext import load_json
 
 MAX_NODES = 20_000
+_MAX_INPUTS = 1_000
+_MAX_KIND = 200
+_MAX_HOPS = 30
 _MUTED, _BYPASSED = 2, 4
 # Widgets of drawn nodes have no names; these stand in the order in which the nodes declare them. "" is one that is not read.
 _WIDGETS: dict[str, tuple[str, ...]] = {
@@ -88,8 +92,12 @@ def _ran(content: dict[str, Any]) -> dict[str, Node]:
     for key, one in content.items():
         node = as_object(one)
         if isinstance(node.get("class_type"), str) and len(nodes) < MAX_NODES:
-            nodes[key] = Node(node["class_type"], as_object(node.get("inputs")))
+            nodes[key] = _node(node["class_type"], as_object(node.get("inputs")))
     return nodes
+
+
+def _node(kind: str, inputs: dict[str, Any]) -> Node:
+    return Node(kind[:_MAX_KIND], dict(islice(inputs.items(), _MAX_INPUTS)))
 
 
 def _drawn(content: dict[str, Any]) -> dict[str, Node]:
@@ -107,19 +115,19 @@ def _drawn(content: dict[str, Any]) -> dict[str, Node]:
         node = as_object(one)
         key, kind, mode = str(node.get("id")), str(node.get("type")), node.get("mode")
         incoming = {}
-        for given in map(as_object, as_list(node.get("inputs"))[:1_000]):
+        for given in map(as_object, as_list(node.get("inputs"))[:_MAX_INPUTS]):
             link = links.get(str(given.get("link")))
             if link:
                 incoming[str(given.get("name"))] = link
         if kind == "Reroute":
             passed[key, 0] = next((source for source, _ in incoming.values()), None)
         elif mode == _BYPASSED:
-            for slot, output in enumerate(map(as_object, as_list(node.get("outputs"))[:1_000])):
-                alike = (source for source, type_ in incoming.values() if type_ == output.get("type"))
-                passed[key, slot] = next(alike, None)
+            first = {str(type_): source for source, type_ in reversed(incoming.values())}
+            for slot, output in enumerate(map(as_object, as_list(node.get("outputs"))[:_MAX_INPUTS])):
+                passed[key, slot] = first.get(str(output.get("type")))
         elif mode != _MUTED:
             widgets = _widgets(kind, node)
-            nodes[key] = Node(kind, widgets | {name: source for name, (source, _) in incoming.items()})
+            nodes[key] = _node(kind, widgets | {name: source for name, (source, _) in incoming.items()})
     for found in nodes.values():
         found.inputs = {name: _through(passed, value) for name, value in found.inputs.items()}
     return nodes
@@ -130,7 +138,7 @@ def _widgets(kind: str, node: dict[str, Any]) -> dict[str, Any]:
     values = node.get("widgets_values")
     if isinstance(values, dict):
         return dict(values)
-    values = as_list(values)[:1_000]
+    values = as_list(values)[:_MAX_INPUTS]
     names = _WIDGETS.get(kind) or _names_of_widgets(node)
     values_of_widgets = [
         value
@@ -151,14 +159,15 @@ def _widgets(kind: str, node: dict[str, Any]) -> dict[str, Any]:
 def _names_of_widgets(node: dict[str, Any]) -> tuple[str, ...]:
     """Newer versions write every widget among the inputs, older ones only those that were made an input."""
     widgets = (
-        as_object(as_object(one).get("widget")).get("name") for one in as_list(node.get("inputs"))[:1_000]
+        as_object(as_object(one).get("widget")).get("name")
+        for one in as_list(node.get("inputs"))[:_MAX_INPUTS]
     )
     return tuple(name for name in widgets if isinstance(name, str))
 
 
 def _through(passed: dict[tuple[str, int], Any], value: Any) -> Any:
     """Where a link begins when bypassed nodes are left out."""
-    for _ in range(100):
+    for _ in range(_MAX_HOPS):
         if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], int):
             return value
         if (str(value[0]), value[1]) not in passed:

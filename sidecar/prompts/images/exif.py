@@ -25,7 +25,10 @@ _KEYED = re.compile(r"(\w{1,40}):\s*(?=[{\[])")
 
 
 def read_exif(content: bytes) -> dict[str, str]:
-    """Texts by the tag's name, or by the key that ComfyUI wrote before them (in small letters)."""
+    """Texts by the tag's name, or by the key that ComfyUI wrote before them (in small letters).
+
+    Values of a sound EXIF do not overlap, so no more is read than it has bytes.
+    """
     content = content.removeprefix(b"Exif\0\0")
     if content[:4] == b"II*\0":
         order = "little"
@@ -34,14 +37,20 @@ def read_exif(content: bytes) -> dict[str, str]:
     else:
         return {}
     texts: dict[str, str] = {}
-    further = _read_directory(content, order, _number(content, order, 4, 4), texts)
+    first = _number(content, order, 4, 4)
+    further, left = _read_directory(content, order, first, texts, len(content))
     if further is not None:
-        _read_directory(content, order, further, texts)
+        _read_directory(content, order, further, texts, left)
     return texts
 
 
-def _read_directory(content: bytes, order: str, place: int, texts: dict[str, str]) -> int | None:
-    """Add the texts of one directory; returns where the EXIF directory is, if this one says."""
+def _read_directory(
+    content: bytes, order: str, place: int, texts: dict[str, str], left: int
+) -> tuple[int | None, int]:
+    """Add the texts of one directory, of `left` bytes at most.
+
+    Returns where the EXIF directory is, if this one says, and how many bytes are left.
+    """
     further = None
     for entry in range(min(_number(content, order, place, 2), _MAX_ENTRIES)):
         at = place + 2 + 12 * entry
@@ -53,8 +62,10 @@ def _read_directory(content: bytes, order: str, place: int, texts: dict[str, str
             further = _number(content, order, at + 8, 4)
         elif kind in _TEXT_TYPES and (tag in _NAMES or kind == _ASCII) and count <= 2 * MAX_TEXT + 16:
             start = at + 8 if count <= 4 else _number(content, order, at + 8, 4)
-            _add(texts, tag, content[start : start + count])
-    return further
+            value = content[start : start + min(count, left)]
+            left -= len(value)
+            _add(texts, tag, value)
+    return further, left
 
 
 def _add(texts: dict[str, str], tag: int, value: bytes) -> None:
