@@ -19,6 +19,7 @@ from sidecar.prompts.images.infotext import MAX_TEXT
 _PNG, _JXL = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cJXL \r\n\x87\n"
 _MAX_CHUNKS = 200_000
 _MAX_TEXTS = 16_000_000
+_MAX_EXIF = 20  # of a file that has several, though one is all that makes sense
 _FORMS = "PNG, JPEG, WebP, AVIF, GIF or JPEG XL"
 Content = bytes | bytearray
 
@@ -54,14 +55,15 @@ def _read_png(content: Content) -> dict[str, str]:
     if content[12:16] != b"IHDR":
         raise BadRequest("This PNG is damaged: it has no header.")
     texts: dict[str, str] = {}
-    budget = _MAX_TEXTS
+    budget, exifs = _MAX_TEXTS, 0
     for kind, start, end in _png_chunks(content):
         if end - start > 2 * MAX_TEXT or kind not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"comf"):
             continue
         data = bytes(content[start:end])
         found, read = (read_exif(data), len(data)) if kind == b"eXIf" else _png_text(kind, data)
         budget -= read
-        if budget < 0:
+        exifs += kind == b"eXIf"
+        if budget < 0 or exifs > _MAX_EXIF:
             break
         for key, text in found.items():
             texts.setdefault(key, text)
@@ -111,7 +113,7 @@ def _inflate(data: bytes) -> bytes:
 def _read_jpeg(content: Content) -> dict[str, str]:
     """Segments up to the first scan (ITU-T T.81, B.1.1)."""
     texts: dict[str, str] = {}
-    place = 2
+    place, exifs = 2, 0
     for _ in range(_MAX_CHUNKS):
         marker = bytes(content[place : place + 2])
         if marker == b"\xff\xff":  # a fill byte
@@ -121,7 +123,8 @@ def _read_jpeg(content: Content) -> dict[str, str]:
         if marker[:1] != b"\xff" or marker in (b"\xff\xda", b"\xff\xd9") or length < 2:
             break
         data = bytes(content[place + 4 : place + 2 + length])
-        if marker == b"\xff\xe1" and data.startswith(b"Exif\0\0"):
+        if marker == b"\xff\xe1" and data.startswith(b"Exif\0\0") and exifs < _MAX_EXIF:
+            exifs += 1
             for key, text in read_exif(data).items():
                 texts.setdefault(key, text)
         elif marker == b"\xff\xfe" and data:
