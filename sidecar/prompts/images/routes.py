@@ -19,7 +19,7 @@ from sidecar.state import State, get_state
 router = APIRouter(tags=["prompts"])
 
 MAX_PICTURE = 100 * 2**20
-# Pictures under way at once: each may hold that much memory while it arrives.
+# Pictures read at once, so that other requests are not kept waiting.
 _READING = anyio.CapacityLimiter(2)
 _BODY = {
     "requestBody": {
