@@ -269,7 +269,7 @@ class Client:
             method,
             url,
             auth=sign,
-            timeout=(self._left(CONNECT_SECONDS), self._left(READ_SECONDS)),
+            timeout=(self._left(CONNECT_SECONDS) or 0.1, self._left(READ_SECONDS) or 0.1),
             allow_redirects=False,
             **options,
         )
@@ -278,7 +278,7 @@ class Client:
         """No more than `seconds`, nor than what is left of the time for all."""
         if self._deadline is None:
             return seconds
-        return min(seconds, max(0.1, self._deadline - time.monotonic()))
+        return min(seconds, max(0.0, self._deadline - time.monotonic()))
 
     def _wait(self, seconds: float) -> None:
         if self._cancelled.wait(max(0.0, seconds)):

@@ -9,6 +9,8 @@ import hashlib
 import logging
 import os
 import shutil
+import sqlite3
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -19,9 +21,11 @@ from sidecar.database import Database
 from sidecar.errors import BadRequest, Conflict, NotFound, SidecarError
 from sidecar.library.civitai.choosing import Chosen
 from sidecar.library.civitai.client import CivitaiTrouble, Client
+from sidecar.library.civitai.parts import Part, claim_part
 from sidecar.library.civitai.stored import save_answers
-from sidecar.library.files.disk import fsync_folders, readable, reason_of, rename_new
+from sidecar.library.files.disk import fsync_folders, readable, reason_of
 from sidecar.library.files.names import find_folder
+from sidecar.library.foreign import as_object, as_string
 from sidecar.library.scanning import Place
 from sidecar.state import State
 from sidecar.tasks import Cancelled, Task
@@ -31,52 +35,43 @@ log = logging.getLogger("lora-manager.civitai")
 CHUNK = 1 << 16
 EVENT_SECONDS = 0.3
 SPARE_BYTES = 64 << 20
-OPEN = ("waiting", "running", "paused", "failed")
-_COLUMNS = (
-    "id, created, version_id, file_id, name, file, folder, size, sha256, state, received, message, lora_id"
-)
-
-
-def list_downloads(database: Database) -> list[dict[str, Any]]:
-    """All downloads, newest first."""
-    rows = database.reader().execute(f"SELECT {_COLUMNS} FROM civitai_downloads ORDER BY id DESC LIMIT 500")
-    return [dict(row) for row in rows]
 
 
 def add_download(state: State, chosen: Chosen, folder: str) -> int:
     """Note a download and start it; returns its id.
 
     Raises:
-        BadRequest: no such folder. Conflict: the file is in the library already, or its name is taken there.
+        BadRequest: no such folder. Conflict: the file is in the library already or on its way to this folder, or its
+            name is taken there.
     """
     root, relative = find_folder(state.database, folder)
     _refuse_owned(state.database, chosen)
-    target = (
-        os.path.join(root.path, *relative.split("/"), chosen.name)
-        if relative
-        else os.path.join(root.path, chosen.name)
-    )
-    if os.path.lexists(target):
+    if os.path.lexists(os.path.join(root.path, relative, chosen.name)):
         raise Conflict(
             f"There is another {chosen.name} in {folder}; rename that one, or choose another folder."
         )
     if not chosen.sha256:
         raise CivitaiTrouble("Civitai does not say what the file's SHA256 is, so it could not be verified.")
-    title = str((chosen.version.get("model") or {}).get("name") or chosen.name)
+    title = as_string(as_object(chosen.version.get("model")).get("name")) or chosen.name
     values = (
         time.time(), chosen.version["id"], chosen.file_id, f"{title} · {chosen.version.get('name') or ''}".strip(" ·"),
         chosen.name, folder, chosen.url, chosen.size, chosen.sha256, orjson.dumps(chosen.version).decode(),
     )  # fmt: skip
-    number = state.database.write(
-        lambda connection: int(
-            connection.execute(
-                """INSERT INTO civitai_downloads (created, version_id, file_id, name, file, folder, url, size, sha256,
-                       version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting')""",
-                values,
-            ).lastrowid
-            or 0
+
+    def insert(connection: sqlite3.Connection) -> int:
+        if connection.execute(
+            "SELECT 1 FROM civitai_downloads WHERE sha256 = ? AND folder = ? AND state IN ('waiting', 'running')",
+            (chosen.sha256, folder),
+        ).fetchone():
+            raise Conflict(f"{chosen.name} is being downloaded to {folder} already.")
+        cursor = connection.execute(
+            """INSERT INTO civitai_downloads (created, version_id, file_id, name, file, folder, url, size, sha256,
+                   version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting')""",
+            values,
         )
-    )
+        return cursor.lastrowid or 0
+
+    number = state.database.write(insert)
     resume(state, number)
     return number
 
@@ -97,13 +92,14 @@ def resume(state: State, number: int) -> None:
     Raises:
         NotFound: no such download. Conflict: it is running or done.
     """
-    row = _row(state.database, number)
-    if row["state"] == "done" or (row["state"] == "running" and number in _tasks):
-        raise Conflict("This download is running or done already.")
-    _note(state, number, state="waiting", message="")
-    _tasks[number] = state.tasks.start(
-        "download", f"Download {row['file']}", lambda task: _run(state, task, number)
-    )
+    with _tasks_lock:  # of two that ask at once, one is refused
+        row = _row(state.database, number)
+        if row["state"] == "done" or _key(state, number) in _tasks:
+            raise Conflict("This download is running or done already.")
+        _note(state, number, state="waiting", message="")
+        _tasks[_key(state, number)] = state.tasks.start(
+            "download", f"Download {row['file']}", lambda task: _run(state, task, number)
+        )
 
 
 def cancel(state: State, number: int) -> None:
@@ -115,21 +111,30 @@ def cancel(state: State, number: int) -> None:
     row = _row(state.database, number)
     if row["state"] == "done":
         raise Conflict("This download is done; delete the LoRA if you do not want it.")
-    task = _tasks.get(number)
+    with _tasks_lock:
+        task = _tasks.get(_key(state, number))
     if task is not None and task.state == "running":
         task.cancel_asked.set()
         deadline = time.monotonic() + 15
         while task.state == "running" and time.monotonic() < deadline:
             time.sleep(0.02)
-    with suppress(OSError, BadRequest):
-        os.unlink(_part(state.database, row))
+    with suppress(OSError, BadRequest, Conflict):  # what another sidecar is writing stays
+        path = _part(state.database, row)
+        if os.path.exists(path):
+            with claim_part(path) as part:
+                part.drop()
     state.database.write(
         lambda connection: connection.execute("DELETE FROM civitai_downloads WHERE id = ?", (number,))
     )
     state.events.publish("civitai.download", id=number, state="cancelled")
 
 
-_tasks: dict[int, Task] = {}
+_tasks: dict[tuple[str, int], Task] = {}
+_tasks_lock = threading.Lock()
+
+
+def _key(state: State, number: int) -> tuple[str, int]:
+    return str(state.settings.data), number
 
 
 def _row(database: Database, number: int) -> dict[str, Any]:
@@ -157,7 +162,15 @@ def _note(sidecar: State, number: int, **values: Any) -> None:
 
 def _run(state: State, task: Task, number: int) -> dict[str, Any]:
     """The whole of a download, in a task's thread; its state says how it ended."""
-    row = _row(state.database, number)
+    try:
+        return _end(state, task, _row(state.database, number))
+    finally:
+        with _tasks_lock:
+            _tasks.pop(_key(state, number), None)
+
+
+def _end(state: State, task: Task, row: dict[str, Any]) -> dict[str, Any]:
+    number = row["id"]
     try:
         _note(state, number, state="running")
         lora_id = _fetch(state, task, row)
@@ -171,8 +184,6 @@ def _run(state: State, task: Task, number: int) -> dict[str, Any]:
         reason = reason_of(error)
         _note(state, number, state="failed", message=reason, received=_received(state.database, row))
         raise CivitaiTrouble(reason) from error
-    finally:
-        _tasks.pop(number, None)
     _note(state, number, state="done", message="", received=row["size"], lora_id=lora_id)
     state.events.publish("files.changed", count=1)
     return {"download": number, "lora": lora_id}
@@ -188,27 +199,27 @@ def _received(database: Database, row: dict[str, Any]) -> int:
 def _fetch(state: State, task: Task, row: dict[str, Any]) -> int | None:
     """Bring the part file to its end, verify it and put it in its place; returns the new LoRA's id when it is listed."""
     directory = _directory(state.database, row)
-    part, target = _part(state.database, row), os.path.join(directory, row["file"])
     os.makedirs(directory, exist_ok=True)
     task.total = row["size"]
-    client = Client(state.settings, task.cancel_asked)
-    try:
-        _receive(state, client, task, row, part)
-    finally:
-        client.close()
-    task.message = "Verifying."
-    task.advance(0)
-    if _sha256(part, task) != row["sha256"]:
-        os.unlink(part)
-        raise CivitaiTrouble(
-            "What arrived is not the file that Civitai announced (its SHA256 differs), so it was thrown away. Try again."
-        )
-    try:
-        rename_new(part, target)
-    except FileExistsError:
-        raise Conflict(
-            f"Meanwhile another {row['file']} came to {row['folder']}; rename that one, then resume."
-        ) from None
+    with claim_part(_part(state.database, row)) as part:
+        client = Client(state.settings, task.cancel_asked)
+        try:
+            _receive(state, client, task, row, part)
+        finally:
+            client.close()
+        task.message = "Verifying."
+        task.advance(0)
+        if _sha256(part, task) != row["sha256"]:
+            part.drop()
+            raise CivitaiTrouble(
+                "What arrived is not the file that Civitai announced (its SHA256 differs), so it was thrown away. Try again."
+            )
+        try:
+            part.become(os.path.join(directory, row["file"]))
+        except FileExistsError:
+            raise Conflict(
+                f"Meanwhile another {row['file']} came to {row['folder']}; rename that one, then resume."
+            ) from None
     fsync_folders([directory])
     answers: dict[str, dict[str, Any] | None] = {row["sha256"]: orjson.loads(row["version"])}
     state.database.write(lambda connection: save_answers(connection, answers, "civitai"))
@@ -217,40 +228,42 @@ def _fetch(state: State, task: Task, row: dict[str, Any]) -> int | None:
     return _listed(state, root.id, relative, os.path.splitext(row["file"])[0])
 
 
-def _receive(state: State, client: Client, task: Task, row: dict[str, Any], part: str) -> None:
-    have = os.path.getsize(part) if os.path.exists(part) else 0
+def _receive(state: State, client: Client, task: Task, row: dict[str, Any], part: Part) -> None:
+    have = part.size
     if row["size"] and have >= row["size"] and _sha256(part, task) == row["sha256"]:
         return
     needed = max(0, row["size"] - have) + SPARE_BYTES
-    free = shutil.disk_usage(os.path.dirname(part)).free
+    free = shutil.disk_usage(os.path.dirname(part.path)).free
     if free < needed:
         raise CivitaiTrouble(
             f"There is too little space: {readable(free)} are free, {readable(needed)} are needed. Free some, then resume."
         )
     with client.download(row["url"], have) as response:
         if response.status_code == 416:  # nothing after what is here: start over
-            os.unlink(part)
+            part.drop()
             raise CivitaiTrouble("The part that was here does not fit the file; resume to start anew.")
         goes_on = response.status_code == 206
         expected = _expected(response, have if goes_on else 0)
-        with open(part, "ab" if goes_on else "wb") as file:
-            task.done = file.tell()
-            last = 0.0
-            try:
-                for chunk in response.iter_content(CHUNK):
-                    file.write(chunk)
-                    task.advance(len(chunk))
-                    if time.monotonic() - last > EVENT_SECONDS:
-                        last = time.monotonic()
-                        state.events.publish(
-                            "civitai.download", id=row["id"], state="running", received=task.done
-                        )
-            except client.failures as error:
-                raise CivitaiTrouble(
-                    f"The connection broke off after {readable(task.done)}; resume to go on from there."
-                ) from error
+        file = part.file
+        task.done = file.seek(have if goes_on else 0)
+        file.truncate()
+        last = 0.0
+        try:
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                task.advance(len(chunk))
+                if time.monotonic() - last > EVENT_SECONDS:
+                    last = time.monotonic()
+                    state.events.publish(
+                        "civitai.download", id=row["id"], state="running", received=task.done
+                    )
+        except client.failures as error:
+            raise CivitaiTrouble(
+                f"The connection broke off after {readable(task.done)}; resume to go on from there."
+            ) from error
+        finally:
             file.flush()
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
     if expected is not None and task.done < expected:
         raise CivitaiTrouble(
             f"The connection broke off after {readable(task.done)}; resume to go on from there."
@@ -262,12 +275,12 @@ def _expected(response: Any, start: int) -> int | None:
     return start + int(length) if length.isdigit() and not response.headers.get("Content-Encoding") else None
 
 
-def _sha256(path: str, task: Task) -> str:
+def _sha256(part: Part, task: Task) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(64 * CHUNK):
-            digest.update(chunk)
-            task.advance(0)
+    part.file.seek(0)
+    while chunk := part.file.read(64 * CHUNK):
+        digest.update(chunk)
+        task.advance(0)
     return digest.hexdigest()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
 from sidecar.errors import BadRequest, NotFound
 from sidecar.library.civitai import downloads, stored, updates
-from sidecar.library.civitai.choosing import choose_file, choose_folder, read_address
-from sidecar.library.civitai.client import Client
+from sidecar.library.civitai.asking import choose_in_time
+from sidecar.library.civitai.choosing import choose_folder
 from sidecar.library.civitai.lookup import look_up
 from sidecar.library.organise.selection import Selection, selected_ids
 from sidecar.responses import json_response
@@ -19,6 +19,8 @@ from sidecar.state import State, get_state
 router = APIRouter(tags=["civitai"])
 
 Sidecar = Annotated[State, Depends(get_state)]
+Number = Annotated[int, Path(ge=0, lt=2**63)]
+Id = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Lookup(BaseModel):
@@ -32,12 +34,22 @@ class Lookup(BaseModel):
 @router.post("/civitai/lookup", status_code=202)
 def start_lookup(request: Lookup, state: Sidecar) -> Response:
     """Ask Civitai which model versions files are, by their hashes."""
-    ids = None if request.missing else selected_ids(state.database, request.selection)
+    ids = None if request.missing else _selected(state, request.selection)
     title = "Look up all LoRAs on Civitai" if ids is None else f"Look up {len(ids):,} LoRAs on Civitai"
     task = state.tasks.start(
         "civitai", title, lambda task: look_up(state, task, ids, again=request.again), alone=ids is None
     )
     return json_response({"task": task.id}, 202)
+
+
+def _selected(state: State, selection: Selection) -> list[int]:
+    collection = selection.filter.collection if selection.filter else None
+    for number in (*(selection.ids or ()), *(() if collection is None else (collection,))):
+        if not 0 <= number < 2**63:
+            raise BadRequest(
+                f"There is nothing with the id {str(number)[:30]}; an id is a positive 64 bit number."
+            )
+    return selected_ids(state.database, selection)
 
 
 @router.get("/civitai/status")
@@ -47,7 +59,7 @@ def get_status(state: Sidecar) -> Response:
 
 
 @router.get("/loras/{lora_id}/civitai")
-def get_answer(lora_id: int, state: Sidecar) -> Response:
+def get_answer(lora_id: Number, state: Sidecar) -> Response:
     """What Civitai said of one LoRA, and newer versions as of the last check."""
     row = state.database.reader().execute("SELECT sha256 FROM loras WHERE id = ?", (lora_id,)).fetchone()
     if row is None:
@@ -94,7 +106,7 @@ class Check(BaseModel):
 @router.post("/civitai/updates/check", status_code=202)
 def start_check(state: Sidecar, request: Check = Check()) -> Response:
     """Ask Civitai for newer versions of models the user has."""
-    ids = selected_ids(state.database, request.selection) if request.selection else None
+    ids = _selected(state, request.selection) if request.selection else None
     task = state.tasks.start(
         "civitai",
         "Check for updates",
@@ -114,8 +126,8 @@ def get_updates(state: Sidecar) -> Response:
 class Ignore(BaseModel):
     """A version, or with null a whole model, that is not to be offered (`ignore`), or is again."""
 
-    model_id: int
-    version_id: int | None = None
+    model_id: Id
+    version_id: Id | None = None
     ignore: bool = True
 
 
@@ -129,10 +141,10 @@ def ignore_update(request: Ignore, state: Sidecar) -> Response:
 class Download(BaseModel):
     """What to download: a version by id or by address; the folder ("Label/sub") is chosen when none is given."""
 
-    version_id: Annotated[int, Field(ge=1)] | None = None
+    version_id: Id | None = None
     url: Annotated[str, Field(max_length=2_000)] | None = None
     folder: Annotated[str, Field(max_length=1_000)] | None = None
-    file_id: int | None = None
+    file_id: Id | None = None
 
 
 @router.post("/civitai/downloads", status_code=202)
@@ -140,12 +152,7 @@ def add_download(request: Download, state: Sidecar) -> Response:
     """Download a version's file."""
     if (request.version_id is None) == (request.url is None):
         raise BadRequest("Say what to download by either version_id or url.")
-    client = Client(state.settings)
-    try:
-        version_id = request.version_id or read_address(client, request.url or "")
-        chosen = choose_file(client, state.settings, version_id, request.file_id)
-    finally:
-        client.close()
+    chosen = choose_in_time(state.settings, request.version_id or request.url or "", request.file_id)
     folder = request.folder or choose_folder(state.database, state.settings, chosen.version)
     number = downloads.add_download(state, chosen, folder)
     return json_response({"id": number, "file": chosen.name, "folder": folder, "size": chosen.size}, 202)
@@ -154,19 +161,19 @@ def add_download(request: Download, state: Sidecar) -> Response:
 @router.get("/civitai/downloads")
 def get_downloads(state: Sidecar) -> Response:
     """Downloads, newest first."""
-    items = downloads.list_downloads(state.database)
+    items = stored.list_downloads(state.database)
     return json_response({"items": items, "total": len(items), "next_cursor": None})
 
 
 @router.post("/civitai/downloads/{download_id}/resume", status_code=202)
-def resume_download(download_id: int, state: Sidecar) -> Response:
+def resume_download(download_id: Number, state: Sidecar) -> Response:
     """Go on with a download that stopped."""
     downloads.resume(state, download_id)
     return json_response({"id": download_id}, 202)
 
 
 @router.post("/civitai/downloads/{download_id}/cancel")
-def cancel_download(download_id: int, state: Sidecar) -> Response:
+def cancel_download(download_id: Number, state: Sidecar) -> Response:
     """Stop a download, throw away what has arrived, take it off the list."""
     downloads.cancel(state, download_id)
     return json_response({"id": download_id})

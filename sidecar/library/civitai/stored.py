@@ -14,6 +14,9 @@ from sidecar.errors import NotFound
 from sidecar.library.foreign import as_list, as_object, as_string
 
 FOUND, NOT_FOUND = "found", "not_found"
+_DOWNLOAD = (
+    "id, created, version_id, file_id, name, file, folder, size, sha256, state, received, message, lora_id"
+)
 
 
 def save_answers(
@@ -144,6 +147,12 @@ def count_status(database: Database) -> dict[str, int]:
         .fetchone()
     )
     return {**dict(row), "pending": row["owned"] - row["looked_up"]}
+
+
+def list_downloads(database: Database) -> list[dict[str, Any]]:
+    """All downloads, newest first."""
+    rows = database.reader().execute(f"SELECT {_DOWNLOAD} FROM civitai_downloads ORDER BY id DESC LIMIT 500")
+    return [dict(row) for row in rows]
 
 
 def pause_all(database: Database) -> None:

@@ -206,9 +206,9 @@ def test_a_hostile_file_name_stays_in_its_folder(
 def test_a_cancelled_download_leaves_nothing(
     ids: dict[str, int], civitai: CivitaiServer, api: TestClient, tmp_path: Path, loras: Path
 ) -> None:
-    content = a_lora(tmp_path)
+    content = a_lora(tmp_path) + bytes(300_000)
     civitai.add(5, 51, content)
-    civitai.trouble = lambda seen: (200, {}, content, 100) if "download" in seen.path else None
+    civitai.trouble = lambda seen: (200, {}, content, 200_000) if "download" in seen.path else None
     failed = ended(api, download(api, version_id=51, folder="loras"))
     assert list(loras.glob(".*.part")) != []
     assert api.post(f"civitai/downloads/{failed['id']}/cancel").status_code == 200
