@@ -5,7 +5,6 @@ No host lists a part file. Only a file whose SHA256 is what Civitai announced ev
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -34,6 +33,7 @@ log = logging.getLogger("lora-manager.civitai")
 
 CHUNK = 1 << 16
 EVENT_SECONDS = 0.3
+CANCEL_SECONDS = 15.0
 SPARE_BYTES = 64 << 20
 
 
@@ -115,18 +115,22 @@ def cancel(state: State, number: int) -> None:
         task = _tasks.get(_key(state, number))
     if task is not None and task.state == "running":
         task.cancel_asked.set()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + CANCEL_SECONDS
         while task.state == "running" and time.monotonic() < deadline:
             time.sleep(0.02)
-    with suppress(OSError, BadRequest, Conflict):  # what another sidecar is writing stays
-        path = _part(state.database, row)
-        if os.path.exists(path):
-            with claim_part(path) as part:
-                part.drop()
     state.database.write(
         lambda connection: connection.execute("DELETE FROM civitai_downloads WHERE id = ?", (number,))
     )
+    _discard(state.database, row)
     state.events.publish("civitai.download", id=number, state="cancelled")
+
+
+def _discard(database: Database, row: dict[str, Any]) -> None:
+    with suppress(OSError, BadRequest, Conflict):  # what somebody still writes stays
+        path = _part(database, row)
+        if os.path.exists(path):
+            with claim_part(path) as part:
+                part.drop()
 
 
 _tasks: dict[tuple[str, int], Task] = {}
@@ -162,9 +166,14 @@ def _note(sidecar: State, number: int, **values: Any) -> None:
 
 def _run(state: State, task: Task, number: int) -> dict[str, Any]:
     """The whole of a download, in a task's thread; its state says how it ended."""
+    row = _row(state.database, number)
     try:
-        return _end(state, task, _row(state.database, number))
+        return _end(state, task, row)
     finally:
+        try:
+            _row(state.database, number)
+        except NotFound:  # it was taken off the list while it waited for the other side
+            _discard(state.database, row)
         with _tasks_lock:
             _tasks.pop(_key(state, number), None)
 
@@ -209,7 +218,7 @@ def _fetch(state: State, task: Task, row: dict[str, Any]) -> int | None:
             client.close()
         task.message = "Verifying."
         task.advance(0)
-        if _sha256(part, task) != row["sha256"]:
+        if part.sha256(lambda: task.advance(0)) != row["sha256"]:
             part.drop()
             raise CivitaiTrouble(
                 "What arrived is not the file that Civitai announced (its SHA256 differs), so it was thrown away. Try again."
@@ -230,7 +239,7 @@ def _fetch(state: State, task: Task, row: dict[str, Any]) -> int | None:
 
 def _receive(state: State, client: Client, task: Task, row: dict[str, Any], part: Part) -> None:
     have = part.size
-    if row["size"] and have >= row["size"] and _sha256(part, task) == row["sha256"]:
+    if row["size"] and have >= row["size"] and part.sha256(lambda: task.advance(0)) == row["sha256"]:
         return
     needed = max(0, row["size"] - have) + SPARE_BYTES
     free = shutil.disk_usage(os.path.dirname(part.path)).free
@@ -273,15 +282,6 @@ def _receive(state: State, client: Client, task: Task, row: dict[str, Any], part
 def _expected(response: Any, start: int) -> int | None:
     length = response.headers.get("Content-Length", "")
     return start + int(length) if length.isdigit() and not response.headers.get("Content-Encoding") else None
-
-
-def _sha256(part: Part, task: Task) -> str:
-    digest = hashlib.sha256()
-    part.file.seek(0)
-    while chunk := part.file.read(64 * CHUNK):
-        digest.update(chunk)
-        task.advance(0)
-    return digest.hexdigest()
 
 
 def _listed(state: State, root_id: int, folder: str, stem: str) -> int | None:

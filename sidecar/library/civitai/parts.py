@@ -6,10 +6,11 @@ The lock is on the part file itself, so it ends with the process that held it an
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from sidecar.library.files.disk import rename_new
 
 _LOCKED_BYTE = 1 << 62  # beyond any content: Windows lets nobody read what is locked
 _NOT_OFFERED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_READ = 4 << 20
 _claimed: set[str] = set()
 _claimed_lock = threading.Lock()
 
@@ -33,6 +35,15 @@ class Part:
     def size(self) -> int:
         """Bytes that have arrived."""
         return os.fstat(self.file.fileno()).st_size
+
+    def sha256(self, step: Callable[[], None]) -> str:
+        """The hash of what has arrived; `step` is called now and then, and may raise to stop."""
+        digest = hashlib.sha256()
+        self.file.seek(0)
+        while chunk := self.file.read(_READ):
+            digest.update(chunk)
+            step()
+        return digest.hexdigest()
 
     def drop(self) -> None:
         """Throw away what has arrived."""

@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from sidecar.errors import Conflict
+from sidecar.library.civitai import downloads
 from sidecar.library.civitai.parts import claim_part
 from tests.civitai_server import CivitaiServer, Seen
 from tests.civitai_steps import until
@@ -153,6 +154,20 @@ def test_a_part_that_another_sidecar_writes_is_left_alone(
     other.wait()
     part.unlink()
     assert ended(api, ask(api).json()["id"])["state"] == "done", "what was held ends with its process"
+
+
+def test_a_download_that_is_slow_to_stop_leaves_nothing_either(
+    ids: dict[str, int], civitai: CivitaiServer, api: TestClient, content: bytes, gate: threading.Event,
+    loras: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(downloads, "CANCEL_SECONDS", 0.0)
+    number = ask(api).json()["id"]
+    until(lambda: civitai.asked("/api/download/"))
+    assert api.post(f"civitai/downloads/{number}/cancel").status_code == 200
+    gate.set()
+    until(lambda: all(task["state"] != "running" for task in api.get("tasks").json()["items"]))
+    assert list(loras.glob(".*.part")) == [] and not (loras / "model51.safetensors").exists()
+    assert api.get("civitai/downloads").json()["items"] == []
 
 
 def test_one_claim_at_a_time(tmp_path: Path) -> None:
