@@ -22,6 +22,8 @@ _POINTER, _ASCII = 0x8769, 2
 _TEXT_TYPES = (1, _ASCII, 7)  # BYTE, ASCII, UNDEFINED
 _MAX_ENTRIES = 500
 _KEYED = re.compile(r"(\w{1,40}):\s*(?=[{\[])")
+_KEYED_COMMENT = re.compile(r"(prompt|workflow):\s*(?=\{\")", re.IGNORECASE)
+"""Comments are prompts far more often, and those may begin with `hair: {red|brown}`."""
 
 
 def read_exif(content: bytes) -> dict[str, str]:
@@ -76,7 +78,7 @@ def _add(texts: dict[str, str], tag: int, value: bytes) -> None:
     else:
         text = decode(value)
     text = text.strip("\0 ")
-    keyed = _KEYED.match(text)
+    keyed = (_KEYED_COMMENT if tag in (0x9286, 0x9C9C, 0x010E) else _KEYED).match(text)
     if keyed:
         texts.setdefault(keyed[1].lower(), text[keyed.end() :])
     elif text and tag in _NAMES:

@@ -113,6 +113,14 @@ def test_other_tags_of_exif() -> None:
     assert told(with_exif({0x0131: "Camera 1.0", 0x010F: "Maker"})) is None
 
 
+def test_a_comment_that_looks_like_a_key_with_json_is_a_prompt() -> None:
+    text = f"hair: {{red|brown}}, portrait\n{LINE}"
+    for content in (with_comment(comment_of(text)), with_exif({0x010E: text})):
+        found = read_picture(content)
+        assert found is not None
+        assert (found.software, found.prompt) == ("A1111", "hair: {red|brown}, portrait")
+
+
 @pytest.mark.parametrize("form", ["JPEG", "GIF"])
 def test_comments(form: str) -> None:
     content = io.BytesIO()
