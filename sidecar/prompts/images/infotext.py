@@ -11,7 +11,8 @@ from sidecar.library.foreign import as_number
 
 MAX_TEXT = 4_000_000
 """So many characters of one text are looked at; the longest real ones are ComfyUI's graphs, of a few 100,000."""
-MAX_LORAS = 1_000
+MAX_LORAS = 200
+"""So many LoRAs of a picture are looked up; those that are not found cost milliseconds each in a large library."""
 _ENDING = re.compile(r"\.(safetensors|ckpt|pt|pth|bin|sft|gguf)$", re.IGNORECASE)
 
 

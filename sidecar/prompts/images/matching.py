@@ -28,7 +28,7 @@ def match_picture(database: Database, infotext: Infotext) -> dict[str, Any]:
     named = _named(tags, infotext.loras)
     known = {fold(lora.name): lora for lora in infotext.loras}
     in_prompt = {fold(tag.name) for tag in tags}
-    further = [lora for key, lora in known.items() if key not in in_prompt]
+    further = [lora for key, lora in known.items() if key not in in_prompt][: MAX_LORAS - len(tags)]
     everything = (*named, *further)
     found = find_loras(reader, everything)
     items = {item["id"]: item for item in read_items(reader, list({one for one, _ in found if one}))}

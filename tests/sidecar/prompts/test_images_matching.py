@@ -147,3 +147,9 @@ def test_draws_and_other_tags_stay_as_they_are(read: Read) -> None:
     prompt = "<lora:?tag:ink:0.5-0.9> <set:Ink> <hypernet:one:1> <lora:one:1>"
     told = read(prompt, LoRA_sets="Ink v3")
     assert (told["prompt"], told["sets"], short(told)) == (prompt, ["Ink"], [("one", 1, "name")])
+
+
+def test_of_very_many_loras_the_first_are_looked_up(read: Read) -> None:
+    prompt = "".join(f"<lora:nobody {number}:1>" for number in range(300)) + " <lora:InkWash.safetensors:1>"
+    told = read(prompt, Lora_hashes='"one: 0123456789"')
+    assert (told["prompt"], len(told["loras"])) == (prompt, 200)
