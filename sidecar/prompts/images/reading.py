@@ -26,7 +26,10 @@ def read_picture(content: Content) -> Infotext | None:
         BadRequest: it is no picture that can be read.
     """
     found = read_infotext(read_texts(content))
-    return found.cleaned() if found else None
+    told = found.cleaned() if found else None
+    if told and not (told.prompt or told.negative_prompt or told.loras or told.parameters):
+        return None  # a graph of ComfyUI that only scales a picture, for one
+    return told
 
 
 def read_infotext(texts: dict[str, str]) -> Infotext | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from comfy_graphs import graph, loras, node, read, with_model
-from infotext_pictures import with_exif
+from infotext_pictures import graph_png, with_exif
 
 from sidecar.prompts.images.reading import read_infotext, read_picture
 
@@ -213,3 +213,12 @@ def test_an_infotext_beside_a_graph_gets_the_weights_of_the_graph() -> None:
     assert found is not None
     assert (found.software, found.prompt, found.text) == ("ComfyUI", "a castle", infotext)
     assert [(one.name, one.weight, one.hash) for one in found.loras] == [("Ink", 0.7, "0123456789")]
+
+
+def test_a_graph_that_made_nothing_tells_nothing() -> None:
+    scaled = {
+        "1": node("LoadImage", image="x.png"),
+        "2": node("ImageScaleBy", image=["1", 0], upscale_method="lanczos", scale_by=2),
+        "3": node("SaveImage", images=["2", 0]),
+    }
+    assert read_picture(graph_png(scaled)) is None
