@@ -112,7 +112,15 @@
       looks.set(line, look);
       line.replaceChildren(...shown.map((one) => row(name, one)));
       if (problems.length > SHOWN) line.append(foldButton(name, field, problems.length - SHOWN));
+      makeRoom(box, line);
     }
+  }
+
+  /** SDNext's Modern UI lays its boxes over all of their pane: there the line lies at the pane's foot, and the text ends above it. @param {HTMLTextAreaElement} box @param {Element} line */
+  function makeRoom(box, line) {
+    const over = getComputedStyle(box).position === "absolute";
+    line.classList.toggle("lora-manager-problems-over", over);
+    if (over) box.style.setProperty("padding-bottom", line.childElementCount ? `${line.getBoundingClientRect().height + 4}px` : "");
   }
 
   /** @param {string} name @param {Problem} problem */

@@ -106,7 +106,7 @@ def test_hello_is_answered_with_host_theme_target_and_prompt(page: Any) -> None:
     page.fill("#txt2img_prompt textarea", "a cat <lora:x:0.5>, <lora:y>")
     frame = open_app(page)
     host = {"app": "lora-manager", "type": "host", "host": "sdnext", "dark": True, "target": "txt2img"}
-    assert said(frame, "host") == host
+    assert said(frame, "host") == {**host, "targets": ["txt2img", "control"]}
     assert said(frame, "prompt")["loras"] == [{"name": "x", "weight": 0.5}, {"name": "y", "weight": None}]
     assert said(frame, "prompt")["words_text"].startswith("a cat")
 
