@@ -11,6 +11,7 @@ from sidecar.migrations.scripts import (
     FIRST,
     HASHES,
     ORGANISE,
+    RECOMMEND,
     SEARCH,
     SETS,
     WEIGHTS,
@@ -80,3 +81,9 @@ def m008_sets(db: sqlite_utils.Database) -> None:
 def m009_hashes(db: sqlite_utils.Database) -> None:
     """Every kind of hash can be looked up by how it begins."""
     _run(db, HASHES)
+
+
+@migrations()
+def m010_recommend(db: sqlite_utils.Database) -> None:
+    """What recommendations are worked out from: embeddings, sketches of weights, feedback."""
+    _run(db, RECOMMEND)

@@ -402,3 +402,34 @@ CREATE INDEX loras_blake3 ON loras(blake3) WHERE blake3 IS NOT NULL;
 CREATE INDEX loras_autov1 ON loras(autov1) WHERE autov1 IS NOT NULL;
 CREATE INDEX loras_crc32 ON loras(crc32) WHERE crc32 IS NOT NULL;
 """
+
+# What recommendations are worked out from, kept so that nothing is computed twice:
+#   embeddings  a text's meaning as a model sees it: float16, little-endian, of unit length; text_hash is how the SHA256 of
+#               its UTF-8 begins (16 bytes)
+#   sketches    a content's weights as few numbers, in the same form; NULL with a reason where a file has none
+#   feedback    what the user said of a recommendation; subject: the prompt, or the LoRAs as JSON, that it was made for
+RECOMMEND = """
+CREATE TABLE embeddings (
+    text_hash BLOB NOT NULL,
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (text_hash, model)
+) WITHOUT ROWID;
+CREATE TABLE sketches (
+    body_hash TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    architecture TEXT,
+    norm REAL,
+    vector BLOB,
+    reason TEXT
+) WITHOUT ROWID;
+CREATE TABLE feedback (
+    id INTEGER PRIMARY KEY,
+    created REAL NOT NULL,
+    identity_id INTEGER NOT NULL REFERENCES identities(id) ON DELETE CASCADE,
+    verdict TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL
+);
+CREATE INDEX feedback_identity ON feedback(identity_id)
+"""

@@ -1,0 +1,1 @@
+"""Which LoRA fits: a prompt, another LoRA, a set; and why."""
