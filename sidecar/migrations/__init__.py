@@ -87,3 +87,11 @@ def m009_hashes(db: sqlite_utils.Database) -> None:
 def m010_recommend(db: sqlite_utils.Database) -> None:
     """What recommendations are worked out from: embeddings, sketches of weights, feedback."""
     _run(db, RECOMMEND)
+
+
+@migrations()
+def m011_names_without_dots(db: sqlite_utils.Database) -> None:
+    """Names as SDNext writes them, with `_` for `.`, are looked up by an index."""
+    db.conn.execute(
+        "CREATE INDEX loras_undotted ON loras(replace(sort_name, '.', '_')) WHERE instr(sort_name, '.') > 0"
+    )

@@ -95,11 +95,9 @@ def _resolve_otherwise(reader: sqlite3.Connection, name: str) -> Resolved | None
         if folded.endswith(ending):
             found = resolve(reader, name[: -len(ending)])
             return found and found._replace(how="extension")
-    # `_` for `.` in a stem: compared over names of one shape, which the index narrows to those that begin alike.
-    beginning = folded.split("_", 1)[0]
+    # `_` for `.` in a stem: there is an index of these alone
     rows = reader.execute(
-        f"{_COLUMNS} AND l.sort_name >= ? AND l.sort_name < ? AND replace(l.sort_name, '.', '_') = ? LIMIT 2",
-        (beginning, beginning + "\U0010ffff", folded),
+        f"{_COLUMNS} AND instr(l.sort_name, '.') > 0 AND replace(l.sort_name, '.', '_') = ? LIMIT 2", (folded,)
     ).fetchall()
     if len(rows) == 1:
         return _resolved(rows[0], "dots")

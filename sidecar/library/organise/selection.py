@@ -48,7 +48,7 @@ class SelectionFilter(BaseModel):
 class Selection(BaseModel):
     """One of: `ids`, `query` (the query language), `filter`."""
 
-    ids: Annotated[list[int], Field(max_length=MAX_IDS)] | None = None
+    ids: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=MAX_IDS)] | None = None
     query: Annotated[str, Field(max_length=10_000)] | None = None
     filter: SelectionFilter | None = None
 

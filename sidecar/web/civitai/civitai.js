@@ -102,7 +102,7 @@ async function lookUp(/** @type {boolean} */ again, /** @type {HTMLButtonElement
       toast("Looking up; how far it is stands behind the clock.");
       const result = await whenDone(task);
       if (!over.signal.aborted) void loadStatus();
-      if (result) toast(`${count(result.found)} found, ${count(result.not_found)} not known to Civitai${result.skipped ? `, ${count(result.skipped)} not hashed yet` : ""}.`);
+      if (result) toast(`${count(result.found)} found, ${count(result.not_found)} not known to Civitai${result.skipped ? `, ${count(result.skipped)} not hashed yet` : ""}${result.unanswered ? `, ${count(result.unanswered)} left for later: no answer` : ""}.`);
     },
     { button, failed: "Not looked up" },
   );
