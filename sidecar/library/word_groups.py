@@ -67,7 +67,8 @@ def _as_said(one: dict[str, Any]) -> Group:
 def split_words(text: str) -> list[str]:
     """The parts between commas, without tags (authors put `<lora:…>` among their trigger words); brackets hold together."""
     parts, depth, part = [], 0, ""
-    for character in _TAGS.sub(" ", text):
+    end = text.rfind(">") + 1  # no tag ends behind it: so the time grows with the length alone
+    for character in _TAGS.sub(" ", text[:end]) + text[end:]:
         depth = max(0, depth + (character in "([{") - (character in ")]}"))
         if character in ",\n" and not depth:
             parts.append(part)

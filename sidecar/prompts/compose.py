@@ -34,7 +34,7 @@ from sidecar.prompts.words import Said, beside, put_words, wanted_groups
 MAX_PROMPT = 1_000_000
 # A weight with something behind it: 0.8x, or a schedule for a host that knows none.
 _LEADING_NUMBER = re.compile(r"\s*[-+]?(?:\d{1,6}\.?\d{0,6}|\.\d{1,6})(?=\D)")
-_ALTERNATIVES = re.compile(r"\{[^{}]*\|[^{}]*\}")
+_ALTERNATIVES = re.compile(r"\{[^{}|]*\|[^{}]*\}")
 
 
 @dataclass

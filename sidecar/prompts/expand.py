@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sidecar.prompts.draws import draw, draw_from_set
@@ -19,6 +19,7 @@ from sidecar.prompts.request import Request
 from sidecar.prompts.sets.reading import LoraSet, Member, find_set, set_names
 
 MAX_EXPANSIONS = 200
+MAX_DEPTH = 50
 MAX_LENGTH = 1_000_000
 
 
@@ -41,6 +42,7 @@ class Expander:
         self._count = 0
         self._length = 0
         self._draws = 0
+        self._negative_budget = new_budget()
 
     def expand(self, prompt: str) -> Expansion:
         """The prompt with sets and draws replaced; the rest stays byte for byte."""
@@ -91,7 +93,7 @@ class Expander:
         expanded = f"{text}{' ' if text and members else ''}{members}"
         self._length += len(expanded)
         if self._length > MAX_LENGTH:
-            self._too_much(found.name)
+            _too_much(self._request, found.name)
             return None
         return expanded
 
@@ -100,25 +102,12 @@ class Expander:
         found = find_set(self._request.database, tag.name)
         if found is None:
             self._request.note("error", "unknown_set", unknown_set(self._request, tag.name), tag.name)
-        elif any(one.id == found.id for one in trail):
-            way = " → ".join([*(one.name for one in trail), found.name])
-            self._request.note(
-                "error",
-                "set_in_itself",
-                f"The set {found.name} contains itself ({way}); it was left out there.",
-            )
+        elif _is_in_itself(self._request, found, trail):
             return None
-        elif self._count >= MAX_EXPANSIONS:
-            self._too_much(found.name)
+        elif self._count >= MAX_EXPANSIONS or len(trail) >= MAX_DEPTH:
+            _too_much(self._request, found.name)
             return None
         return found
-
-    def _too_much(self, name: str) -> None:
-        self._request.note(
-            "error",
-            "set_too_large",
-            f"The sets of this prompt bring too much; {name} was left out at some places.",
-        )
 
     def _member(self, member: Member, scale: float, trail: tuple[LoraSet, ...]) -> str | None:
         if member.lora_id is None:
@@ -170,28 +159,49 @@ class Expander:
         return member_tag(member)
 
     def _negative(self, found: LoraSet, trail: tuple[LoraSet, ...]) -> str:
-        return expand_negative(self._request, found.negative_prompt, (*trail, found))
+        text, inner = found.negative_prompt, (*trail, found)
+        return expand_negative(self._request, text, inner, self._negative_budget)
 
 
-def expand_negative(request: Request, negative: str, trail: tuple[LoraSet, ...] = ()) -> str:
+def new_budget() -> Iterator[int]:
+    """How many sets one negative prompt may bring: one item for each."""
+    return iter(range(MAX_EXPANSIONS))
+
+
+def expand_negative(
+    request: Request, negative: str, trail: tuple[LoraSet, ...] = (), budget: Iterator[int] | None = None
+) -> str:
     """A negative prompt with each set replaced by the set's negative text: LoRAs work in the positive prompt alone."""
+    left = new_budget() if budget is None else budget
 
     def text_of(tag: Tag) -> str | None:
         found = find_set(request.database, tag.name)
         if found is None:
             request.note("error", "unknown_set", unknown_set(request, tag.name), tag.name)
-        if found is None or len(trail) >= 10 or any(one.id == found.id for one in trail):
+        if found is None or _is_in_itself(request, found, trail):
             return None
-        return expand_negative(request, found.negative_prompt.strip(), (*trail, found)) or None
+        if len(trail) >= MAX_DEPTH or next(left, None) is None:
+            _too_much(request, found.name)
+            return None
+        return expand_negative(request, found.negative_prompt.strip(), (*trail, found), left) or None
 
-    return _replace_sets(negative, text_of)
+    tags = find_tags(negative, ("set",))
+    return replace_tags(negative, tags, [text_of(tag) for tag in tags]) if tags else negative
 
 
-def _replace_sets(text: str, text_of: Callable[[Tag], str | None]) -> str:
-    tags = find_tags(text, ("set",))
-    if len(tags) > MAX_EXPANSIONS:
-        tags = tags[:MAX_EXPANSIONS]
-    return replace_tags(text, tags, [text_of(tag) for tag in tags]) if tags else text
+def _is_in_itself(request: Request, found: LoraSet, trail: tuple[LoraSet, ...]) -> bool:
+    """Whether a set is just being expanded, which is noted."""
+    if all(one.id != found.id for one in trail):
+        return False
+    way = " → ".join([*(one.name for one in trail), found.name])
+    message = f"The set {found.name} contains itself ({way}); it was left out there."
+    request.note("error", "set_in_itself", message)
+    return True
+
+
+def _too_much(request: Request, name: str) -> None:
+    message = f"The sets of this prompt bring too much; {name} was left out at some places."
+    request.note("error", "set_too_large", message)
 
 
 def member_tag(member: Member) -> Tag:

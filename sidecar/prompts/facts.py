@@ -92,13 +92,19 @@ def read_facts(host: str | None, checkpoint: str | None, told: Any) -> Facts:
     return Facts(
         host=host,
         checkpoint=checkpoint,
-        checkpoint_base=as_string(values.get("checkpoint_base")) or base_by_name(checkpoint),
+        checkpoint_base=_writable(values.get("checkpoint_base")) or base_by_name(checkpoint),
         options=as_object(values.get("options")),
         extensions=tuple(str(name).lower() for name in extensions) if isinstance(extensions, list) else None,
         comments=values.get("comments") is True,
         lora_dir=as_string(values.get("lora_dir")),
         batch_size=int(as_number(values.get("batch_size")) or 1),
     )
+
+
+def _writable(value: Any) -> str | None:
+    """A text that can be said back: one with half a character in it (a lone surrogate) counts as not told."""
+    text = as_string(value)
+    return text if text and text.encode("utf-8", "ignore").decode() == text else None
 
 
 def comments_in(prompt: str, facts: Facts) -> list[tuple[int, int]]:

@@ -7,10 +7,11 @@ A1111 line's alias of `<lora:…>`. Ours besides: `<set:NAME:SCALE>` and draws, 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 _TAG = re.compile(r"<(\w+):([^>]+)>")
+_ANY_TAG = re.compile(r"<\w+:[^>]*>")
 _UNCLOSED = re.compile(r"<(?:lora|lyco|set):[^<>]*(?=<|\Z)", re.IGNORECASE)
 _SEPARATOR = re.compile(r"\s*,?[ \t]*")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
@@ -139,6 +140,12 @@ def find_tags(prompt: str, kinds: Sequence[str] | None = None) -> list[Tag]:
             name, *arguments = match[2].split(":")
             tags.append(Tag(match.start(), match.end(), match[1], name, tuple(arguments)))
     return tags
+
+
+def mask_tags(text: str, mask: Callable[[re.Match[str]], str]) -> str:
+    """The text with every tag of any kind replaced, in time that grows with its length alone, whatever is unclosed in it."""
+    end = text.rfind(">") + 1
+    return _ANY_TAG.sub(mask, text[:end]) + text[end:] if end else text
 
 
 def find_unclosed(prompt: str) -> list[tuple[int, int]]:

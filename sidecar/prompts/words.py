@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sidecar.library.word_groups import Group
+from sidecar.prompts.grammar import mask_tags
 
-_TAGS = re.compile(r"<\w+:[^>]*>")
 _WEIGHT = re.compile(r":\s*[-+]?[\d.]+\s*(?=[)\]])")
 _BRACKETS = re.compile(r"[()\[\]{}\\]+")
 _BREAKS = re.compile(r"[,;|\n\r\t]+|[.!?]+(?=[\s,;|]|$)|\bBREAK\b|\bAND\b")
@@ -63,7 +63,7 @@ def has_words(prompt: str, word: str) -> bool:
 
 def _plain(text: str) -> str:
     """Lower case, single spaces, no tags, brackets and weights; " , " between parts and at both ends."""
-    text = _WEIGHT.sub("", _TAGS.sub(" , ", text))
+    text = _WEIGHT.sub("", mask_tags(text, lambda _: " , "))
     text = _BREAKS.sub(" , ", text).lower()
     return f" , {_SPACES.sub(' ', _BRACKETS.sub(' ', text)).strip()} , "
 

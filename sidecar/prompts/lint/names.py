@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from sidecar.errors import BadRequest
 from sidecar.prompts.activation import known_to_host, speakable_name, unspeakable
 from sidecar.prompts.draws import candidates, read_draw
-from sidecar.prompts.expand import unknown_set
+from sidecar.prompts.expand import Expander, unknown_set
 from sidecar.prompts.facts import fits
-from sidecar.prompts.grammar import LORA_KINDS, Tag
+from sidecar.prompts.grammar import LORA_KINDS, Tag, find_tags
 from sidecar.prompts.lint.problems import Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.names import nearest_names
-from sidecar.prompts.request import MAX_NEAREST_ASKED
+from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
 from sidecar.prompts.resolve import USABLE, Resolved, is_damaged
 from sidecar.prompts.sets.reading import LoraSet, find_set, set_names
 
@@ -142,16 +142,31 @@ def _check_set(look: Look, tag: Tag) -> Iterator[Problem]:
 
 
 def _check_members(look: Look, tag: Tag, found: LoraSet) -> Iterator[Problem]:
+    out = (left_out(tag, look.prompt),)
     missing = [member.name for member in found.members if member.lora_id is None]
     if missing:
         message = f"The set {found.name} has LoRAs that are not in the library: {', '.join(missing[:5])}."
-        yield Problem("error", "set_lora_missing", message, tag.start, tag.end)
+        yield Problem("error", "set_lora_missing", message, tag.start, tag.end, fixes=out)
     base = look.request.facts.checkpoint_base
     others = [member for member in found.members if fits(member.base_model, base) is False]
     if others:
         named = ", ".join(f"{member.name} ({member.base_model})" for member in others[:5])
         message = f"The checkpoint is {base}; in the set {found.name} these are for another: {named}."
-        yield Problem("error", "other_base_model", message, tag.start, tag.end)
+        yield Problem("error", "other_base_model", message, tag.start, tag.end, fixes=out)
+    yield from _check_within(look, tag, found)
+
+
+def _check_within(look: Look, tag: Tag, found: LoraSet) -> Iterator[Problem]:
+    """What goes wrong further inside a set: it contains itself, or sets that are not there, or without end."""
+    if not any(one.is_set or one.is_draw for one in find_tags(found.prompt + found.negative_prompt)):
+        return
+    scratch = Request(look.request.database, look.request.facts, "stop", complete=look.request.complete)
+    Expander(scratch).expand(f"<set:{found.name}>")
+    direct = {member.name for member in found.members}
+    for note in scratch.notes:
+        if note.level == "error" and (note.code != "set_lora_missing" or note.lora not in direct):
+            out = (left_out(tag, look.prompt),)
+            yield Problem(note.level, note.code, note.message, tag.start, tag.end, fixes=out)
 
 
 def _check_draw(look: Look, tag: Tag) -> Iterator[Problem]:

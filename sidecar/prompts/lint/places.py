@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from sidecar.prompts.facts import comments_in
-from sidecar.prompts.grammar import find_tags, find_unclosed, is_cut, is_within
+from sidecar.prompts.grammar import find_tags, find_unclosed, is_cut, is_within, mask_tags
 from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, Problem, left_out
 from sidecar.prompts.sets.reading import find_set
 
 MAX_PROBLEMS = 50
 _WIDE_COLON = re.compile(r"<(?:lora|lyco|set)\uff1a[^<>\n]*>", re.IGNORECASE)
-_TAG = re.compile(r"<\w+:[^>]*>")
 # [before:after:when], [text:when], [text::when] of the A1111 line and SDNext; LoRAs in them do not follow the schedule.
 _SCHEDULE = re.compile(r"\[[^\[\]]*:\s*[\d.]+\s*\]")
 
@@ -50,7 +49,7 @@ def _wide_colons(text: str, field: str) -> Iterator[Problem]:
 
 def _brackets(text: str, field: str) -> Iterator[Problem]:
     """The first bracket of each kind that has no partner; escaped ones are text."""
-    masked = _TAG.sub(lambda match: "." * len(match[0]), text)
+    masked = mask_tags(text, lambda match: "." * len(match[0]))
     opened: dict[str, list[int]] = {"(": [], "[": []}
     partner = {")": "(", "]": "["}
     stray: dict[str, int] = {}
@@ -74,7 +73,7 @@ def _brackets(text: str, field: str) -> Iterator[Problem]:
 
 
 def _in_schedules(look: Look) -> Iterator[Problem]:
-    masked = _TAG.sub(lambda match: "." * len(match[0]), look.prompt)
+    masked = mask_tags(look.prompt, lambda match: "." * len(match[0]))
     spans = [match.span() for match in _SCHEDULE.finditer(masked)]
     for tag in look.tags:
         if tag.is_lora and is_within(tag.start, spans):

@@ -155,7 +155,7 @@ def list_sets(
         BadRequest: a sort that there is not, or a cursor of no list.
     """
     column = SORTS.get(sort.removeprefix("-"))
-    if column is None or (cursor and not cursor.isdecimal()):
+    if column is None or (cursor and not (cursor.isdecimal() and len(cursor) < 19)):
         raise BadRequest(
             f"Sets are sorted by {', '.join(SORTS)}, with - for down; a cursor is what a list gave."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from sidecar.library.pictures.checking import too_large
@@ -21,6 +21,8 @@ router = APIRouter(tags=["sets"])
 Sidecar = Annotated[State, Depends(get_state)]
 Text = Annotated[str, Field(max_length=100_000)]
 Weight = Annotated[float, Field(ge=-100, le=100)]
+SetId = Annotated[int, Path(ge=0, lt=2**63)]
+Version = Annotated[int, Field(ge=0, lt=2**63)]
 MAX_PICTURE = 64 * 2**20
 
 
@@ -57,7 +59,7 @@ class SetContent(BaseModel):
 class SetChange(SetContent):
     """A set as it should be from now on; `version` is the one that the change was made from."""
 
-    version: int | None = None
+    version: Version | None = None
 
 
 class DraftRequest(BaseModel):
@@ -70,7 +72,7 @@ class DraftRequest(BaseModel):
 class RestoreRequest(BaseModel):
     """Which version should count again; without one, a deleted set comes back as it was."""
 
-    version: int | None = None
+    version: Version | None = None
 
 
 @router.get("/sets")
@@ -100,13 +102,13 @@ def post_draft(request: DraftRequest, state: Sidecar) -> Response:
 
 
 @router.get("/sets/{set_id}")
-def get_one_set(set_id: int, state: Sidecar) -> Response:
+def get_one_set(set_id: SetId, state: Sidecar) -> Response:
     """One set, also a deleted one."""
     return json_response(get_set(state.database, set_id))
 
 
 @router.put("/sets/{set_id}")
-def put_set(set_id: int, change: SetChange, state: Sidecar) -> Response:
+def put_set(set_id: SetId, change: SetChange, state: Sidecar) -> Response:
     """Save a set as a new version."""
     change_set(state.database, set_id, change.values(), change.version)
     state.events.publish("sets.changed", id=set_id)
@@ -114,7 +116,7 @@ def put_set(set_id: int, change: SetChange, state: Sidecar) -> Response:
 
 
 @router.delete("/sets/{set_id}")
-def remove_set(set_id: int, state: Sidecar) -> Response:
+def remove_set(set_id: SetId, state: Sidecar) -> Response:
     """Delete a set; `restore` brings it back."""
     delete_set(state.database, set_id)
     state.events.publish("sets.changed", id=set_id)
@@ -122,14 +124,14 @@ def remove_set(set_id: int, state: Sidecar) -> Response:
 
 
 @router.get("/sets/{set_id}/versions")
-def get_set_versions(set_id: int, state: Sidecar) -> Response:
+def get_set_versions(set_id: SetId, state: Sidecar) -> Response:
     """Every version, newest first."""
     versions = get_versions(state.database, set_id)
     return json_response({"items": versions, "total": len(versions), "next_cursor": None})
 
 
 @router.post("/sets/{set_id}/restore")
-def post_restore(set_id: int, request: RestoreRequest, state: Sidecar) -> Response:
+def post_restore(set_id: SetId, request: RestoreRequest, state: Sidecar) -> Response:
     """Bring back a deleted set, or an old version as the newest."""
     restore_set(state.database, set_id, request.version)
     state.events.publish("sets.changed", id=set_id)
@@ -137,14 +139,14 @@ def post_restore(set_id: int, request: RestoreRequest, state: Sidecar) -> Respon
 
 
 @router.get("/sets/{set_id}/preview")
-def get_set_preview(set_id: int, state: Sidecar) -> Response:
+def get_set_preview(set_id: SetId, state: Sidecar) -> Response:
     """The set's own picture, WebP of at most 512 px."""
     headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
     return Response(read_picture(state.database, set_id), media_type="image/webp", headers=headers)
 
 
 @router.put("/sets/{set_id}/preview")
-async def put_set_preview(set_id: int, request: Request, state: Sidecar) -> Response:
+async def put_set_preview(set_id: SetId, request: Request, state: Sidecar) -> Response:
     """Give a set a picture of its own: the body is the picture."""
     body = bytearray()
     async for chunk in request.stream():
@@ -157,7 +159,7 @@ async def put_set_preview(set_id: int, request: Request, state: Sidecar) -> Resp
 
 
 @router.delete("/sets/{set_id}/preview")
-def delete_set_preview(set_id: int, state: Sidecar) -> Response:
+def delete_set_preview(set_id: SetId, state: Sidecar) -> Response:
     """Take a set's own picture away."""
     remove_picture(state.database, set_id)
     state.events.publish("sets.changed", id=set_id)
