@@ -41,6 +41,7 @@ class Request:
     notes: list[Note] = field(default_factory=list)
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     draws: list[dict[str, Any]] = field(default_factory=list)
+    _noted: set[Note] = field(default_factory=set)
     _resolved: dict[str, Resolved | None] = field(default_factory=dict)
 
     @property
@@ -50,7 +51,8 @@ class Request:
 
     def note(self, level: str, code: str, message: str, lora: str | None = None) -> None:
         note = Note(level, code, message, lora)
-        if note not in self.notes:
+        if note not in self._noted:
+            self._noted.add(note)
             self.notes.append(note)
 
     def look_up(self, names: Iterable[str]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from sidecar.errors import BadRequest
 from sidecar.prompts.compose import MAX_PROMPT, compose_all
 from sidecar.prompts.lint.checks import lint
 from sidecar.prompts.request import Request
@@ -95,7 +97,17 @@ def get_host(state: Sidecar) -> Response:
 
 @router.put("/prompts/host")
 def put_host(told: Told, state: Sidecar) -> Response:
-    """A host tells of itself: its checkpoint, options and extensions."""
+    """A host tells of itself: its checkpoint, options and extensions.
+
+    Raises:
+        BadRequest: with a number or text that JSON cannot carry.
+    """
+    try:
+        orjson.dumps([told.host, told.checkpoint, told.facts])
+    except TypeError as error:
+        raise BadRequest(
+            f"What the host tells cannot be said back to others, so it is not kept: {error}."
+        ) from error
     state.hosts.tell(told.host, told.checkpoint, told.facts or {})
     state.events.publish("host.changed", host=told.host, checkpoint=told.checkpoint)
     return json_response(state.hosts.told())

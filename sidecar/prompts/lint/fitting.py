@@ -107,7 +107,17 @@ def check_sum(request: Request, prompt: str, field: str = PROMPT) -> Iterator[Pr
         level = "warning" if request.weight_cap else "info"
         than = "your limit" if request.weight_cap else "most pictures bear"
         message = f"The weights add up to {format_weight(total)}, more than {than} ({format_weight(limit)})."
-        yield Problem(level, "weight_sum", message, field=field)
+        default = request.facts.default_weight
+        tags = [tag for tag in host_tags(prompt, request.facts) if not tag.is_draw]
+        changes = [
+            change
+            for tag in tags
+            for change in replaced(
+                tag, (tag if tag.has_weight else tag.with_weight(default)).scaled(limit / total), "", field
+            ).changes
+        ]
+        fix = Fix(f"Scale them down to {format_weight(limit)}", tuple(changes))
+        yield Problem(level, "weight_sum", message, field=field, fixes=(fix,) if changes else ())
 
 
 def check_batch(request: Request, prompts: Sequence[str]) -> Iterator[Problem]:

@@ -69,7 +69,8 @@ def _brackets(text: str, field: str) -> Iterator[Problem]:
             stray[character] = places[0]
     for character, at in sorted(stray.items(), key=lambda one: one[1]):
         message = f"This {character} has no partner; the emphasis is not what it looks like."
-        yield Problem("warning", "unbalanced_brackets", message, at, at + 1, field)
+        fix = Fix("Take it out", (Change(field, at, at + 1, ""),))
+        yield Problem("warning", "unbalanced_brackets", message, at, at + 1, field, fixes=(fix,))
 
 
 def _in_schedules(look: Look) -> Iterator[Problem]:
@@ -90,7 +91,10 @@ def _in_comments(look: Look) -> Iterator[Problem]:
             yield Problem("info", "in_comment", message, tag.start, tag.end, lora=tag.name.strip())
         elif is_cut(tag, look.comments):
             message = "A comment begins inside this tag (# or //), and the host takes it out from there on."
-            yield Problem("error", "cut_by_comment", message, tag.start, tag.end, lora=tag.name.strip())
+            fix = left_out(tag, look.prompt)
+            yield Problem(
+                "error", "cut_by_comment", message, tag.start, tag.end, lora=tag.name.strip(), fixes=(fix,)
+            )
 
 
 def _in_negative(look: Look) -> Iterator[Problem]:

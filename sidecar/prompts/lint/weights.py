@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from sidecar.prompts.grammar import Tag, format_weight, to_number
-from sidecar.prompts.lint.problems import Fix, Look, Problem, replaced
+from sidecar.prompts.lint.problems import Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.reading import Unreadable, read_tag
 from sidecar.prompts.resolve import Resolved
 
@@ -38,7 +38,14 @@ def check_weights(look: Look) -> Iterator[Problem]:
         yield from _ignored(look, tag, found, reading.ignored)
         yield from _otherwise(look, tag, found)
         if not any((reading.te, *reading.unet)):
-            yield _at(tag, "info", "no_weight", f"With the weight 0, {found.name} does nothing.", found)
+            yield _at(
+                tag,
+                "info",
+                "no_weight",
+                f"With the weight 0, {found.name} does nothing.",
+                found,
+                left_out(tag, look.prompt),
+            )
 
 
 def _decimal_comma(look: Look, tag: Tag, found: Resolved) -> Problem:
@@ -116,7 +123,9 @@ def _otherwise(look: Look, tag: Tag, found: Resolved) -> Iterator[Problem]:
         and facts.option("lora_apply_te") is False
     ):
         message = "te= has no effect while the option “LoRA native apply to text encoder” of SD.Next is off."
-        yield _at(tag, "warning", "te_not_applied", message, found)
+        rest = tuple(one for one in tag.arguments if not one.startswith("te="))
+        fix = replaced(tag, Tag(0, 0, tag.kind, tag.name, rest), "Take te= out")
+        yield _at(tag, "warning", "te_not_applied", message, found, fix)
     if facts.is_sdnext and any("@" in argument for argument in tag.arguments):
         message = "SD.Next uses only the beginning of a schedule, for all steps."
         yield _at(tag, "warning", "only_first_step", message, found)

@@ -106,3 +106,28 @@ def test_a_set_within_itself_is_told_before_the_image(lint: Ask, compose: Ask, m
     assert "A → B → A" in problems[0]["message"] + problems[1]["message"]
     notes = compose("x", negative_prompt="<set:A>")["notes"]
     assert [note["code"] for note in notes] == ["set_in_itself"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    ['{"a": 1' + "0" * 30 + "}", '{"a": "\\ud800"}', '{"\\ud800": 1}', '{"a": ' * 300 + "1" + "}" * 300],
+)
+def test_what_a_host_cannot_mean_is_refused_and_not_kept(api: TestClient, facts: str) -> None:
+    api.put("prompts/host", json={"host": "reforge", "facts": {}})
+    body = f'{{"host": "sdnext", "facts": {facts}}}'
+    answer = api.put("prompts/host", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert api.get("prompts/host").json()["host"] == "reforge"
+
+
+def test_half_a_character_in_a_hosts_name(api: TestClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    for key in ("host", "checkpoint"):
+        answer = api.put("prompts/host", content=f'{{"{key}": "\\ud800"}}', headers=headers)
+        assert 400 <= answer.status_code < 500
+        assert api.get("prompts/host").status_code == 200
+
+
+def test_each_of_many_unknown_names_is_noted_once(compose: Ask) -> None:
+    composed = compose("".join(f"<lora:n{number % 20_000}:1>" for number in range(40_000)))
+    assert len(composed["notes"]) == 20_000

@@ -48,9 +48,9 @@ def apply(text: str, negative: str, fix: dict[str, Any]) -> tuple[str, str]:
         (REFORGE, "<lora:InkWash:1:out=1>", "ignored_syntax", "warning", "<lora:InkWash:1>"),
         (SDNEXT, "<lora:InkWash:1:te=0.5>", "te_sets_all", "warning", "<lora:InkWash:1:te=0.5:unet=1>"),
         (REFORGE, "<lora:InkWash:1:te=0.5>", "te_sets_all", "warning", "<lora:InkWash:1:te=0.5:unet=1>"),
-        (SDNEXT, "<lora:InkWash:1:te=0.5:unet=1>", "te_not_applied", "warning", None),
+        (SDNEXT, "<lora:InkWash:1:te=0.5:unet=1>", "te_not_applied", "warning", "<lora:InkWash:1:unet=1>"),
         (SDNEXT, "<lora:InkWash:1@0.5,0@1>", "only_first_step", "warning", None),
-        (SDNEXT, "<lora:InkWash:0>", "no_weight", "info", None),
+        (SDNEXT, "<lora:InkWash:0>", "no_weight", "info", ""),
         (REFORGE, "<lora:InkWash:1> <lora:InkWash:0.5>", "twice", "warning", "<lora:InkWash:1> "),
         (REFORGE, "<lora:InkWash:1", "unclosed_tag", "error", "<lora:InkWash:1>"),
         (REFORGE, "<lora:one:1, (a)", "unclosed_tag", "error", "<lora:one:1>, (a)"),
@@ -58,14 +58,14 @@ def apply(text: str, negative: str, fix: dict[str, Any]) -> tuple[str, str]:
         (SDNEXT, "<lora:InkWash=1>", "unknown_lora", "error", "<lora:InkWash>"),
         (SDNEXT, "<lora:InkWash:strong>", "ignored_syntax", "warning", "<lora:InkWash>"),
         (SDNEXT, "<lora:InkWash:inf>", "bad_number", "error", "<lora:InkWash:0.7>"),
-        (REFORGE, "((a) \\( b", "unbalanced_brackets", "warning", None),
-        (REFORGE, "a] b", "unbalanced_brackets", "warning", None),
+        (REFORGE, "((a) \\( b", "unbalanced_brackets", "warning", "(a) \\( b"),
+        (REFORGE, "a] b", "unbalanced_brackets", "warning", "a b"),
         (REFORGE, "[a:<lora:one:1>:0.5]", "lora_in_schedule", "warning", None),
         (REFORGE, "a # <lora:one:1>", "in_comment", "info", None),
         (SDNEXT, "a /* <lora:one:1> */ b /* c */", "in_comment", "info", None),
-        (REFORGE, "<lora:one:1> <lora:a#b:1>", "cut_by_comment", "error", None),
+        (REFORGE, "<lora:one:1> <lora:a#b:1>", "cut_by_comment", "error", "<lora:one:1> "),
         (REFORGE, "<lora:InkWash:1>", "trigger_missing", "info", "<lora:InkWash:1>, ink wash, soft brush"),
-        (REFORGE, "<lora:one:1> <lora:two:1> <lora:Careful:1.5>", "weight_sum", "info", None),
+        (REFORGE, "<lora:one:1> <lora:two:1> <lora:Careful:1.5>", "weight_sum", "info", "<lora:one:0.8571> <lora:two:0.8571> <lora:Careful:1.2857>"),
         (REFORGE, "<set:nobody>", "unknown_set", "error", ""),
         (REFORGE, "<lora:?tag:nowhere>", "nothing_drawn", "error", ""),
         (REFORGE, "<lora:?(ink>", "bad_query", "error", None),
@@ -137,8 +137,9 @@ def test_tags_are_described_for_the_page(lint: Ask, make_set: Callable[..., Any]
     make_set("Ink", "InkWash")
     tags = lint("ink wash <lora:InkWash:0.5:te=0.2> <set:ink:0.7> <lora:?ink:0.5-0.9> <lora:nope>")["tags"]
     assert [(tag["kind"], tag["name"], tag["weight"]) for tag in tags] == [
-        ("lora", "InkWash", 0.5), ("set", "ink", 0.7), ("draw", "ink", 0.9), ("lora", "nope", None),
+        ("lora", "InkWash", 0.5), ("set", "ink", 0.7), ("draw", "ink", None), ("lora", "nope", None),
     ]  # fmt: skip
+    assert tags[2]["weights"] == [0.5, 0.9]
     first = tags[0]
     assert first["lora"]["name"] == "InkWash" and first["te"] == 0.2
     assert "ink wash <lora:InkWash:0.5:te=0.2>"[first["weight_start"] : first["weight_end"]] == "0.5"
