@@ -1,0 +1,133 @@
+"""What is ranked by: LoRAs with the texts about them, and prompts with the LoRAs that were used for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
+
+from sidecar.database import Database
+from sidecar.prompts.resolve import USABLE
+from sidecar.recommend.tokens import plain_prompt
+
+MAX_EXAMPLES = 200
+"""Example prompts of one LoRA that are looked at."""
+MAX_OWN = 50_000
+"""Of the user's own generations the newest so many are looked at."""
+MAX_ABOUT = 1_500
+"""Characters of a description that are looked at."""
+
+_MARKUP = re.compile(r"<[^>]*>|&\w+;")
+
+
+class LoraText(NamedTuple):
+    """A LoRA that a host can load, and what is said about it."""
+
+    id: int
+    identity_id: int | None
+    stem: str
+    title: str
+    trigger_words: list[str]
+    tags: list[str]
+    about: str
+    """Its description without markup, cut."""
+    base_model: str
+
+
+class Use(NamedTuple):
+    """A LoRA in a prompt. `own`: how many of the user's own image batches; 0 for an author's example."""
+
+    lora: int
+    own: int
+    weight: float | None
+
+
+class Prompt(NamedTuple):
+    """A prompt and the LoRAs (by id) that it was used with; every text stands once."""
+
+    text: str
+    uses: list[Use]
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes that stand for the text."""
+        return text_key(self.text)
+
+
+def text_key(text: str) -> bytes:
+    """How the SHA256 of a text begins, 16 bytes."""
+    return sha256(text.encode("utf-8", "replace")).digest()[:16]
+
+
+def read_loras(database: Database) -> list[LoraText]:
+    """Every LoRA that a host can load, with what is said about it, by id."""
+    rows = database.reader().execute(
+        f"""SELECT l.id, l.identity_id, l.stem, coalesce(i.title, l.title, '') AS title, l.base_model,
+                   coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.effective_tags AS tags,
+                   substr(t.description, 1, 8000) AS description
+            FROM loras l JOIN roots r ON r.id = l.root_id LEFT JOIN identities i ON i.id = l.identity_id
+                 LEFT JOIN lora_texts t ON t.lora_id = l.id
+            WHERE {USABLE} ORDER BY l.id"""
+    )
+    return [
+        LoraText(
+            row["id"], row["identity_id"], row["stem"], row["title"], orjson.loads(row["trigger_words"]),
+            orjson.loads(row["tags"]), _MARKUP.sub(" ", row["description"] or "")[:MAX_ABOUT], row["base_model"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
+    """Authors' example prompts and the user's own, for these LoRAs."""
+    uses: dict[str, dict[int, Use]] = {}
+    for lora, text, weight in _examples(database):
+        uses.setdefault(text, {}).setdefault(lora, Use(lora, 0, weight))
+    first = {lora.identity_id: lora.id for lora in reversed(loras) if lora.identity_id is not None}
+    for identity, text, weight in _own(database):
+        own = first.get(identity)
+        if own is not None:
+            known = uses.setdefault(text, {}).get(own)
+            uses[text][own] = Use(own, 1 + (known.own if known else 0), weight)
+    wanted = {lora.id for lora in loras}
+    prompts = (
+        Prompt(text, [use for use in found.values() if use.lora in wanted]) for text, found in uses.items()
+    )
+    return [prompt for prompt in prompts if prompt.uses]
+
+
+def _examples(database: Database) -> Iterator[tuple[int, str, float | None]]:
+    """(LoRA, prompt, weight in its tag) of the authors' examples."""
+    rows = database.reader().execute(
+        f"""SELECT l.id, l.stem, t.examples FROM loras l JOIN roots r ON r.id = l.root_id
+            JOIN lora_texts t ON t.lora_id = l.id WHERE {USABLE} AND t.examples != '[]' ORDER BY l.id"""
+    )
+    for row in rows:
+        examples: list[dict[str, Any]] = orjson.loads(row["examples"])
+        for example in examples[:MAX_EXAMPLES]:
+            prompt = example.get("prompt")
+            text = plain_prompt(prompt) if isinstance(prompt, str) else ""
+            if text and isinstance(prompt, str):
+                yield row["id"], text, _weight_in(prompt, row["stem"])
+
+
+def _own(database: Database) -> Iterator[tuple[int, str, float | None]]:
+    """(identity, prompt, weight) of what the user generated, newest first; what was interrupted says nothing."""
+    rows = database.reader().execute(
+        """SELECT u.identity_id, g.prompt, u.weight FROM
+               (SELECT id, prompt FROM generations WHERE NOT interrupted ORDER BY created DESC LIMIT ?) g
+           JOIN generation_loras u ON u.generation_id = g.id WHERE u.identity_id IS NOT NULL""",
+        (MAX_OWN,),
+    )
+    for row in rows:
+        text = plain_prompt(row["prompt"])
+        if text:
+            yield row["identity_id"], text, row["weight"]
+
+
+def _weight_in(prompt: str, stem: str) -> float | None:
+    found = re.search(rf"<lora:{re.escape(stem)}:(-?\d*\.?\d+)", prompt, re.IGNORECASE)
+    return float(found[1]) if found and abs(float(found[1])) <= 10 else None

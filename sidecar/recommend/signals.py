@@ -1,0 +1,198 @@
+"""How well each LoRA fits a prompt, in numbers that do not depend on the library's size: what the fusion weighs.
+
+Of a prompt's tokens the most that a document can share is 1. Each signal stands twice in the result: as it is, and as a
+part of the best LoRA's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from sidecar.recommend.index import Index, Places
+from sidecar.recommend.postings import Floats
+from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed, phrases_of, plain_prompt, words_of
+
+NEAREST = 30
+"""Prompts that vote for their LoRAs."""
+VOTE = 15.0
+"""How much more a nearer prompt's vote counts."""
+TOP_PROMPTS = 120
+TOP_LORAS = 50
+MAX_QUERY_WORDS = 400
+RARE = 12.0
+"""A trigger phrase counts no more than one of this idf, divided by `FULL`."""
+FULL = 10.0
+
+LEXICAL = (
+    "words", "words_three", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual", "hand_covered",
+    "hand_mutual", "vote", "nearest", "names", "about", "stem", "title", "triggers", "phrase", "examples", "has_examples",
+)  # fmt: skip
+EMBEDDED = ("meaning", "meaning_three", "meaning_about")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Embeddings: of the query (dimensions), of the index's prompts and LoRAs (one row each; zero where one is missing)."""
+
+    query: Floats
+    prompts: Floats
+    loras: Floats
+
+
+@dataclass(frozen=True)
+class Signals:
+    """The LoRAs worth ranking, by position, and one row of signals for each (float32, `names` are the columns)."""
+
+    loras: Places
+    values: Floats
+    names: tuple[str, ...]
+    nearness: Floats = field(repr=False)
+    """How near each of the index's prompts is, 0 to about 1."""
+
+    def column(self, name: str) -> Floats:
+        values: Floats = self.values[:, self.names.index(name)]
+        return values
+
+
+def read_signals(
+    index: Index,
+    prompt: str,
+    vectors: Vectors | None = None,
+    leave_out: Places | None = None,
+    also: Places | None = None,
+) -> Signals:
+    """Signals for the LoRAs that any of them finds.
+
+    Args:
+        leave_out: prompts (by position) that are not to be known, for training and measuring.
+        also: LoRAs (by position) that are to be among the answer.
+    """
+    text = plain_prompt(prompt)
+    tokens = {kind: hashed(take(text)) for kind, take in PROMPT_KINDS.items()}
+    shared = {kind: index.by_prompt[kind].shared(tokens[kind]) for kind in tokens}
+    meaning = np.maximum(vectors.prompts @ vectors.query, 0) if vectors else None
+    if leave_out is not None:
+        for one in (*shared.values(), *([meaning] if meaning is not None else [])):
+            one[leave_out] = 0
+    by_prompt = _by_prompt(index, tokens, shared)
+    near: Floats = np.stack([by_prompt[kind] for kind in PROMPT_KINDS]).mean(axis=0)
+    by_lora = _by_lora(index, text, tokens["words"])
+    found = [_best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "parts", "hand", "pairs")]
+    found_loras = [_best(one, TOP_LORAS) for one in by_lora.values()]
+    if vectors and meaning is not None:
+        by_prompt["meaning"] = meaning
+        near = near + np.float32(0.5) * meaning
+        by_lora["meaning_about"] = vectors.loras @ vectors.query
+        found.append(_best(meaning, TOP_PROMPTS))
+        found_loras.append(_best(by_lora["meaning_about"], TOP_LORAS))
+    loras = _loras_of(index, np.unique(np.concatenate(found)), found_loras, also)
+    columns = _columns(index, loras, by_prompt, by_lora, near, leave_out)
+    names = (*LEXICAL, *(EMBEDDED if vectors else ()))
+    return Signals(loras, np.stack([columns[name] for name in names], axis=1).astype(np.float32), names, near)
+
+
+def _by_prompt(index: Index, tokens: dict[str, Tokens], shared: dict[str, Floats]) -> dict[str, Floats]:
+    """Of each prompt: how much of the query it has (BM25), how much of it the query has, and both together."""
+    found = dict[str, Floats]()
+    for kind, one in shared.items():
+        postings = index.by_prompt[kind]
+        most = postings.weight_of(tokens[kind])
+        found[kind] = one * postings.bm25 / most
+        if kind in ("words", "hand"):
+            found[f"{kind}_covered"] = one / postings.total
+            found[f"{kind}_mutual"] = one * found[f"{kind}_covered"] / most
+    return found
+
+
+def _by_lora(index: Index, text: str, words: Tokens) -> dict[str, Floats]:
+    found = {
+        name: 3 * postings.shared(words) * postings.bm25 / postings.weight_of(words)
+        for name, postings in (("names", index.names), ("about", index.about))
+    }
+    for name, postings in zip(("stem", "title", "triggers"), index.covers):
+        found[name] = postings.shared(words) / postings.total
+    found["phrase"] = _phrases(index, text)
+    return found
+
+
+def _phrases(index: Index, text: str) -> Floats:
+    """How rare the rarest trigger phrase of each LoRA is that stands in the prompt as a whole."""
+    found = np.zeros(len(index.loras), np.float32)
+    by_hash = {int(hashed([one])[0]): one for one in phrases_of(words_of(text)[:MAX_QUERY_WORDS])}
+    query = np.array(sorted(by_hash), np.uint32)
+    words = index.by_prompt["words"]
+    for at, loras in index.phrases.owners_of(query):
+        rarity = float(words.rarity(hashed(by_hash[int(query[at])].split())).sum())
+        found[loras] = np.maximum(found[loras], min(rarity, RARE) / FULL / np.sqrt(len(loras)))
+    return found
+
+
+def _best(scores: Floats, count: int) -> Places:
+    """Where the highest scores above 0 stand."""
+    places = np.argpartition(scores, -count)[-count:] if len(scores) > count else np.arange(len(scores))
+    best: Places = places[scores[places] > 0].astype(np.int64)
+    return best
+
+
+def _loras_of(index: Index, prompts: Places, found: list[Places], also: Places | None) -> Places:
+    used = [index.position[use.lora] for place in prompts for use in index.prompts[place].uses]
+    return np.unique(
+        np.concatenate([np.array(used, np.int64), *found, *([also] if also is not None else [])])
+    )
+
+
+def _columns(
+    index: Index,
+    loras: Places,
+    by_prompt: dict[str, Floats],
+    by_lora: dict[str, Floats],
+    near: Floats,
+    leave_out: Places | None,
+) -> dict[str, Floats]:
+    pairs, group = index.pairs_of(loras)
+    prompts = index.pair_prompt[pairs]
+    count = len(loras)
+    columns = {name: scores[loras] for name, scores in by_lora.items()}
+    for name, scores in by_prompt.items():
+        columns[name] = _most(scores[prompts], group, count)
+    for name in ("words", "hand", "meaning"):
+        if name in by_prompt:
+            columns[f"{name}_three"] = _three(by_prompt[name][prompts], group, count)
+    columns["nearest"] = _most(near[prompts], group, count) / max(float(near.max(initial=0)), 1e-6)
+    columns["vote"] = _votes(index, near, loras)
+    examples = np.bincount(group, minlength=count).astype(np.float32)
+    if leave_out is not None:
+        examples -= np.bincount(group, np.isin(prompts, leave_out), count)
+    columns["examples"] = np.log1p(examples)
+    columns["has_examples"] = (examples > 0).astype(np.float32)
+    return columns
+
+
+def _most(scores: Floats, group: Places, count: int) -> Floats:
+    found = np.zeros(count, np.float32)
+    np.maximum.at(found, group, scores)
+    return found
+
+
+def _three(scores: Floats, group: Places, count: int) -> Floats:
+    """The mean of each group's three highest, 0 for those that are missing."""
+    order = np.lexsort((-scores, group))
+    ranked = group[order]
+    first = np.searchsorted(ranked, ranked)
+    among = np.arange(len(ranked)) - first < 3
+    return (np.bincount(ranked[among], scores[order][among], count) / 3).astype(np.float32)
+
+
+def _votes(index: Index, near: Floats, loras: Places) -> Floats:
+    """The nearest prompts' votes for their LoRAs; all together 1 or more."""
+    votes: npt.NDArray[np.float64] = np.zeros(len(index.loras))
+    nearest = _best(near, NEAREST)
+    if len(nearest):
+        weights = np.exp((near[nearest] - near[nearest].max()) * VOTE)
+        for place, weight in zip(nearest, weights / weights.sum()):
+            for use in index.prompts[place].uses:
+                votes[index.position[use.lora]] += weight
+    return votes[loras].astype(np.float32)
