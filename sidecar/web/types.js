@@ -29,7 +29,6 @@
  * @typedef {object} Example
  * @property {string|null} [prompt]
  * @property {string|null} [negative_prompt]
- * @property {WordGroup[]} [word_groups] how its words are used now
  * @property {string|null} [sampler]
  * @property {number|null} [steps]
  * @property {number|null} [cfg]

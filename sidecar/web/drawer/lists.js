@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
 import { Field, isDirty, savesText } from "./edit.js";
+import { groupsHint, openWordGroups } from "./words.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {import("./fields.js").Part} Part */
@@ -22,6 +23,11 @@ export function wordsField(/** @type {Saved} */ saved) {
   const list = h("div", { class: "words" });
   const box = h("textarea", { class: "grows", rows: 2, "aria-label": "Trigger words, one a line", placeholder: "One trigger word or phrase a line" });
   const edit = h("button", { class: "quiet", type: "button", "aria-label": "Edit trigger words" }, icon("edit"), "Edit");
+  const arrange = h("button", { class: "quiet", type: "button", title: "Groups, outfits, and where their words go", "aria-label": "Arrange trigger words" }, icon("list"), "Arrange");
+  const arranged = h("p", { class: "hint words-arranged", hidden: true });
+  /** @type {Detail|null} */
+  let shown = null;
+  arrange.addEventListener("click", () => shown && openWordGroups(shown, saved));
   /** @type {string[]} */
   let now = [];
   const draw = () => {
@@ -57,12 +63,15 @@ export function wordsField(/** @type {Saved} */ saved) {
   box.addEventListener("keydown", (event) => event.key === "Enter" && event.ctrlKey && box.blur());
   bridge.on("prompt", draw);
   bridge.on("host", draw);
-  field.head.append(edit);
-  field.body.append(list, box);
+  field.head.append(arrange, edit);
+  field.body.append(list, box, arranged);
   box.hidden = true;
   return {
     element: field.element,
     update(detail) {
+      shown = detail;
+      arranged.textContent = groupsHint(detail);
+      arranged.hidden = !arranged.textContent;
       if (!field.update(detail, isDirty(box, now.join("\n")))) return;
       now = [...detail.trigger_words];
       if (!box.hidden) box.value = now.join("\n");
