@@ -17,7 +17,7 @@ MAX_EXAMPLES = 200
 """Example prompts of one LoRA that are looked at."""
 MAX_OWN = 50_000
 """Of the user's own generations the newest so many are looked at."""
-MAX_ABOUT = 1_500
+MAX_ABOUT = 4_000
 """Characters of a description that are looked at."""
 
 _MARKUP = re.compile(r"<[^>]*>|&\w+;")

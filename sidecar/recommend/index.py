@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sidecar.recommend.documents import LoraText, Prompt
 from sidecar.recommend.postings import Floats, Postings
-from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed, parts_of, words_of, words_of_name
+from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, counted, hashed, parts_of, words_of, words_of_name
 
 Places = npt.NDArray[np.int64]
 
@@ -56,15 +56,19 @@ class Index:
             rest()
             stem, title = words_of_name(lora.stem), words_of(lora.title)
             words = [word for phrase in lora.trigger_words for word in words_of(phrase)]
-            called = [*stem, *title, *words, *(word for tag in lora.tags for word in words_of(tag))]
-            names.append(hashed(called))
-            about.append(hashed([*called, *words_of(lora.about)]))
+            called = [*stem, *title, *words]
+            names.append(counted(called))
+            about.append(
+                counted(
+                    [*called, *(word for tag in lora.tags for word in words_of(tag)), *words_of(lora.about)]
+                )
+            )
             stems.append(hashed(_telling(stem)))
             titles.append(hashed(_telling(title)))
             triggers.append(hashed(_telling(words)))
             phrases.append(hashed(part for phrase in lora.trigger_words for part in parts_of(phrase)))
-        self.names = Postings(names)
-        self.about = Postings(about)
+        self.names = Postings([tokens for tokens, _ in names], [counts for _, counts in names])
+        self.about = Postings([tokens for tokens, _ in about], [counts for _, counts in about])
         self.covers = (Postings(stems), Postings(titles), Postings(triggers))
         self.phrases = Postings(phrases)
 

@@ -22,9 +22,12 @@ class Postings:
 
     `shared(query)` is Σ idf of the tokens that a document shares with the query, for all documents at once; with
     `bm25` (one factor a document) it becomes BM25, with `total` (Σ idf of all its tokens) the part that is covered.
+    With `counts`, how often each document has each of its tokens, `shared` is BM25 already, and `bm25` is 1.
     """
 
-    def __init__(self, documents: Sequence[Tokens]) -> None:
+    def __init__(
+        self, documents: Sequence[Tokens], counts: Sequence[npt.NDArray[np.uint16]] | None = None
+    ) -> None:
         self.count = len(documents)
         lengths = np.fromiter((len(one) for one in documents), np.int32, self.count)
         tokens = np.concatenate(documents) if self.count else np.empty(0, np.uint32)
@@ -39,8 +42,13 @@ class Postings:
         self._unknown = float(np.log1p((self.count + 0.5) / 0.5))
         self.total = self._totals(tokens, owners)
         average = float(lengths.mean()) if self.count else 1.0
-        scale = (K1 + 1) / (1 + K1 * (1 - B + B * lengths / max(average, 1.0)))
-        self.bm25: Floats = scale.astype(np.float32)
+        length = K1 * (1 - B + B * lengths / max(average, 1.0))
+        self._impact: npt.NDArray[np.float16] | None = None
+        if counts is not None and self.count:
+            times = np.concatenate(counts)[order]
+            self._impact = (times * (K1 + 1) / (times + length[self._owners])).astype(np.float16)
+            length = np.full(self.count, K1)
+        self.bm25: Floats = ((K1 + 1) / (1 + length)).astype(np.float32)
 
     def _totals(self, tokens: Tokens, owners: npt.NDArray[np.int32]) -> Floats:
         weights = (
@@ -53,7 +61,9 @@ class Postings:
         scores = np.zeros(self.count, np.float32)
         for place in self._known(query):
             if self._useful[place]:
-                scores[self._owners[self._starts[place] : self._starts[place + 1]]] += self._idf[place]
+                run = slice(self._starts[place], self._starts[place + 1])
+                impact = 1 if self._impact is None else self._impact[run]
+                scores[self._owners[run]] += self._idf[place] * impact
         return scores
 
     def weight_of(self, query: Tokens) -> float:

@@ -1,0 +1,104 @@
+"""Keeps the index of prompts and metadata up to date in the background: made anew some time after anything has changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar.database import Database
+from sidecar.errors import SidecarError
+from sidecar.events import Event, Events
+from sidecar.recommend.documents import read_loras, read_prompts
+from sidecar.recommend.index import Index, Rest
+from sidecar.recommend.token_store import TokenStore
+
+log = logging.getLogger("lora-manager.recommend")
+
+QUIET_SECONDS = 1.0
+"""After a change: more of them often follow."""
+BUSY_SECONDS = 5.0
+"""Between looks at whether a scan is over."""
+SHARE = 20.0
+"""Making it takes at most one part in so many of the time."""
+_CHANGES = ("library.changed", "generation.recorded", "lora.changed", "reset")
+
+
+class Indexer:
+    """`index` is the latest one, None until the first is made. `busy` tells whether a scan goes on."""
+
+    def __init__(self, database: Database, events: Events, folder: Path, busy: Callable[[], bool]) -> None:
+        self.index: Index | None = None
+        self.building = False
+        self._database = database
+        self._events = events
+        self._folder = folder
+        self._busy = busy
+        self._revision = -1
+        self._wake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recommend-index", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._events.subscribe(self._heard)
+        self._wake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is being made."""
+        self._events.unsubscribe(self._heard)
+        self._stopped.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def refresh(self) -> Index:
+        """Make it now, in this thread: for programs that cannot wait for the background."""
+        database, started = self._database, time.perf_counter()
+        self.building = True
+        try:
+            revision = database.revision
+            store = TokenStore(self._folder)
+            loras = read_loras(database)
+            prompts = read_prompts(database, loras)
+            rest = Rest()
+            tokens = store.tokens_of(prompts, rest)
+            index = Index(loras, prompts, tokens, rest)
+            store.save(prompts, tokens)
+            self.index, self._revision = index, revision
+        finally:
+            self.building = False
+        log.info(
+            "Recommendations know %d LoRAs and %d prompts (%.1f s).",
+            len(loras), len(prompts), time.perf_counter() - started,
+        )  # fmt: skip
+        return index
+
+    def _heard(self, event: Event) -> None:
+        if event.type in _CHANGES:
+            self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._stopped.wait(QUIET_SECONDS):
+                return
+            while self._busy():
+                if self._stopped.wait(BUSY_SECONDS if self.index else QUIET_SECONDS):
+                    return
+            if self._database.revision == self._revision:
+                continue
+            started = time.monotonic()
+            try:
+                self.refresh()
+                self._events.publish("recommendations.changed")
+            except SidecarError as error:
+                log.warning("Recommendations are not brought up to date: %s", error.message)
+            except Exception:  # the thread's outer edge
+                log.exception("Recommendations could not be brought up to date")
+            if self._stopped.wait(SHARE * (time.monotonic() - started)):
+                return
