@@ -136,7 +136,7 @@ function card(/** @type {LoraSet} */ set) {
     "article",
     { class: "set-card", role: "listitem", "data-set": set.id, "aria-label": set.name },
     setPicture(set),
-    h("div", { class: "set-caption" }, h("h2", null, way), h("div", { class: "set-facts" }, base && h("span", { class: "set-base" }, baseDot(base), base), h("span", null, plural(set.loras.length, "LoRA")), gone, hasDraft(set.id) && h("span", { class: "set-unsaved" }, "Not saved"))),
+    h("div", { class: "set-caption" }, h("h2", null, way), h("div", { class: "set-facts" }, base && h("span", { class: "set-base" }, baseDot(base), base), h("span", null, set.loras.length ? plural(set.loras.length, "LoRA") : "Text only"), gone, hasDraft(set.id) && h("span", { class: "set-unsaved" }, "Not saved"))),
     h("div", { class: "set-tools" }, use, menu),
   );
   drawUse(use);
