@@ -30,6 +30,7 @@ from sidecar.prompts.complete_routes import router as complete_router
 from sidecar.prompts.images.routes import router as images_router
 from sidecar.prompts.routes import router as prompts_router
 from sidecar.prompts.sets.routes import router as sets_router
+from sidecar.recommend.routes import router as recommend_router
 from sidecar.responses import error_response
 from sidecar.routes import router as sidecar_router
 from sidecar.security import Door
@@ -58,6 +59,7 @@ ROUTERS = (
     sets_router,
     complete_router,
     generation_router,
+    recommend_router,
     backup_router,
 )
 

@@ -21,6 +21,7 @@ from sidecar.library.files.recovery import recover
 from sidecar.library.scanning import Scanner
 from sidecar.library.service import Library
 from sidecar.process import data_folder_lock, follow_parent, prepare_data_folder, write_info
+from sidecar.recommend.service import Recommender
 from sidecar.security import load_token
 from sidecar.settings import DEFAULT_PORT, Settings
 from sidecar.state import State
@@ -54,7 +55,10 @@ def serve(settings: Settings) -> None:
         tasks = Tasks(events)
         stack.callback(tasks.stop)
         library.start()  # before the web framework is imported: reading the first files overlaps with that
-        state = State(settings, token, database, events, library, tasks)
+        recommender = Recommender(database, events, settings.data, lambda: not library.scanner.idle.is_set())
+        stack.callback(recommender.stop)
+        recommender.start()
+        state = State(settings, token, database, events, library, tasks, recommender)
         _look_after_files(stack, state)
         _serve_http(sock, state)
 

@@ -11,6 +11,7 @@ from sidecar.database import Database
 from sidecar.events import Events
 from sidecar.library.service import Library
 from sidecar.prompts.facts import Hosts
+from sidecar.recommend.service import Recommender
 from sidecar.settings import Settings
 from sidecar.tasks import Tasks
 
@@ -25,6 +26,7 @@ class State:
     events: Events
     library: Library
     tasks: Tasks
+    recommender: Recommender
     hosts: Hosts = field(default_factory=Hosts)
 
 

@@ -22,6 +22,7 @@ from sidecar.library.files.trash import list_trash, restore_loras
 from sidecar.library.files.undo import undo_files
 from sidecar.library.organise.undo import undo_edits
 from sidecar.library.service import Library
+from sidecar.recommend.service import Recommender
 from sidecar.settings import Settings
 from sidecar.state import State
 from sidecar.tasks import Tasks
@@ -120,7 +121,8 @@ def start(world: World) -> State:
         folders.activate(database, [world.loras, world.away])
     events = Events()
     library = Library(database, events, watch=False)
-    return State(Settings(data=world.data), "x" * 16, database, events, library, Tasks(events))
+    recommender = Recommender(database, events, world.data, lambda: False)
+    return State(Settings(data=world.data), "x" * 16, database, events, library, Tasks(events), recommender)
 
 
 def stop(state: State) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.prompts.resolve import USABLE
-from sidecar.recommend.tokens import plain_prompt
+from sidecar.recommend.texts import plain_prompt
 
 MAX_EXAMPLES = 200
 """Example prompts of one LoRA that are looked at."""
@@ -91,7 +91,8 @@ def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
         own = first.get(identity)
         if own is not None:
             known = uses.setdefault(text, {}).get(own)
-            uses[text][own] = Use(own, 1 + (known.own if known else 0), weight)
+            newest = known.weight if known and known.own else weight
+            uses[text][own] = Use(own, 1 + (known.own if known else 0), newest)
     wanted = {lora.id for lora in loras}
     prompts = (
         Prompt(text, [use for use in found.values() if use.lora in wanted]) for text, found in uses.items()

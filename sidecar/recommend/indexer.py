@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Event, Events
 from sidecar.recommend.documents import read_loras, read_prompts
-from sidecar.recommend.index import Index, Rest
-from sidecar.recommend.token_store import TokenStore
+
+if TYPE_CHECKING:  # numpy is loaded when there is work
+    from sidecar.recommend.index import Index
 
 log = logging.getLogger("lora-manager.recommend")
 
@@ -23,7 +25,7 @@ BUSY_SECONDS = 5.0
 """Between looks at whether a scan is over."""
 SHARE = 20.0
 """Making it takes at most one part in so many of the time."""
-_CHANGES = ("library.changed", "generation.recorded", "lora.changed", "reset")
+_CHANGES = ("library.changed", "generation.recorded", "lora.edited")
 
 
 class Indexer:
@@ -57,6 +59,9 @@ class Indexer:
 
     def refresh(self) -> Index:
         """Make it now, in this thread: for programs that cannot wait for the background."""
+        from sidecar.recommend.index import Index, Rest
+        from sidecar.recommend.token_store import TokenStore
+
         database, started = self._database, time.perf_counter()
         self.building = True
         try:

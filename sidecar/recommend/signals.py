@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from sidecar.recommend.index import Index, Places
 from sidecar.recommend.postings import Floats
-from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed, phrases_of, plain_prompt, words_of
+from sidecar.recommend.texts import plain_prompt
+from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed, phrases_of, words_of
 
 NEAREST = 30
 """Prompts that vote for their LoRAs."""

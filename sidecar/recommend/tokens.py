@@ -18,24 +18,17 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from sidecar.recommend.texts import MAX_TEXT
+
 Tokens = npt.NDArray[np.uint32]
 
-MAX_TEXT = 8_000
-"""Characters of a text that are looked at: more than any prompt has to say."""
 MAX_PHRASE = 5
 """Words of the longest phrase that is looked for as a whole."""
 
-_TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[^\W_]+")
 _WEIGHT = re.compile(r":\s*[\d.]+")
 _COMMA = re.compile(r"[,\n|，、]+")
-_SPACE = re.compile(r"\s+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-
-def plain_prompt(text: str) -> str:
-    """A prompt without `<…>` tags, with single spaces, cut to `MAX_TEXT`."""
-    return _SPACE.sub(" ", _TAG.sub(" ", text[: 2 * MAX_TEXT])).strip()[:MAX_TEXT]
 
 
 def words_of(text: str) -> list[str]:

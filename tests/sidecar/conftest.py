@@ -16,6 +16,7 @@ from sidecar.database import Database
 from sidecar.events import Events
 from sidecar.library import folders
 from sidecar.library.service import Library
+from sidecar.recommend.service import Recommender
 from sidecar.settings import Settings
 from sidecar.state import State
 from sidecar.tasks import Tasks
@@ -52,7 +53,8 @@ def state(database: Database, data: Path, loras: Path) -> Iterator[State]:
     settings = Settings(data=data)
     library = Library(database, events, settings, watch=False)
     tasks = Tasks(events)
-    yield State(settings, TOKEN, database, events, library, tasks)
+    recommender = Recommender(database, events, settings.data, lambda: False)
+    yield State(settings, TOKEN, database, events, library, tasks, recommender)
     tasks.stop()
     library.stop()
 

@@ -1,0 +1,157 @@
+"""Recommendations for a prompt: from what is said of a LoRA, from authors' examples, and from the user's own images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from lora_files import add_side_file, make_lora
+
+from sidecar.state import State
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+def civitai(
+    path: Path,
+    title: str,
+    words: list[str],
+    examples: list[str],
+    description: str = "",
+    tags: list[str] | None = None,
+) -> None:
+    info = {
+        "id": 1,
+        "modelId": 7,
+        "name": "v1",
+        "trainedWords": words,
+        "model": {"name": title, "type": "LORA", "tags": tags or [], "description": description},
+        "images": [
+            {"url": f"https://example.com/{at}.png", "meta": {"prompt": text}}
+            for at, text in enumerate(examples)
+        ],
+    }
+    add_side_file(path, ".civitai.info", info)
+
+
+@pytest.fixture
+def ask(loras: Path, scan: Callable[[], None], api: TestClient, state: State) -> Ask:
+    """Asks for recommendations; the library has LoRAs for several things, and forty that are for nothing."""
+    for number in range(40):
+        path = make_lora(loras / f"plain_{number:02}.safetensors")
+        civitai(path, f"Plain {number}", [], [f"a photo of thing {number}, daylight, simple"])
+    harbour = make_lora(loras / "harbour.safetensors")
+    civitai(
+        harbour,
+        "Old Harbour",
+        ["harbour view"],
+        ["harbour view, fishing boats, gulls, ((morning mist))", "boats, quay"],
+    )
+    ink = make_lora(loras / "ink_wash.safetensors")
+    civitai(ink, "Ink Wash", ["sumi-e"], [], "Paintings with brush and ink on rice paper.", ["painting"])
+    make_lora(loras / "large_one.safetensors", width=2048)
+    civitai(loras / "large_one.safetensors", "Harbour XL", ["harbour view"], ["harbour view, boats, quay"])
+    scan()
+    state.recommender.refresh()
+
+    def post(prompt: str, **more: Any) -> list[dict[str, Any]]:
+        answer = api.post("recommendations/prompt", json={"prompt": prompt, **more})
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    return post
+
+
+def names(items: list[dict[str, Any]]) -> list[str]:
+    return [item["lora"]["name"] for item in items]
+
+
+def kinds(item: dict[str, Any]) -> list[str]:
+    return [reason["kind"] for reason in item["reasons"]]
+
+
+def test_an_example_like_the_prompt_is_found_and_said(ask: Ask) -> None:
+    best = ask("fishing boats, gulls, ((morning mist)), sunrise", base_model="SD 1.x")[0]
+    assert best["lora"]["name"] == "harbour"
+    assert "example" in kinds(best)
+    assert "gulls" in next(one for one in best["reasons"] if one["kind"] == "example")["text"]
+    assert 0 < best["score"] <= 1
+
+
+def test_trigger_words_names_and_descriptions_are_found_and_said(ask: Ask) -> None:
+    best = ask("a castle, sumi-e", base_model="SD 1.x")[0]
+    assert best["lora"]["name"] == "ink_wash" and "trigger" in kinds(best)
+    assert "sumi e" in best["reasons"][0]["text"]
+    assert ask("an old harbour at night", base_model="SD 1.x")[0]["lora"]["name"] == "harbour"
+    best = ask("brush and ink on paper")[0]
+    assert best["lora"]["name"] == "ink_wash" and "text" in kinds(best)
+
+
+def test_only_what_the_checkpoint_takes_is_recommended(ask: Ask, api: TestClient) -> None:
+    assert "large_one" not in names(ask("harbour view, boats, quay", base_model="SD 1.x"))
+    assert names(ask("harbour view, boats, quay", base_model="SDXL"))[0] == "large_one"
+    api.put("prompts/host", json={"host": "a1111", "checkpoint": "x", "facts": {"checkpoint_base": "SDXL"}})
+    assert names(ask("harbour view, boats, quay"))[0] == "large_one"
+
+
+def test_what_the_prompt_has_already_is_not_recommended(ask: Ask) -> None:
+    assert "harbour" not in names(ask("harbour view, boats <lora:Harbour:0.8>", base_model="SD 1.x"))
+    assert "harbour" not in names(ask("harbour view, boats", base_model="SD 1.x", exclude=["harbour"]))
+
+
+def test_the_users_own_images_count_most(ask: Ask, api: TestClient, state: State) -> None:
+    prompt = "two foxes in the snow, watercolour"
+    assert "plain_07" not in names(ask(prompt))[:1]
+    for number in range(3):
+        made = {
+            "uuid": f"00000000-0000-4000-8000-00000000000{number}", "host": "sdnext", "kind": "txt2img",
+            "prompt": f"two foxes in the snow, watercolour, night <lora:plain_07:0.{6 + number}>", "negative_prompt": "",
+            "loras": [{"name": "plain_07", "weight": 0.6 + number / 10}], "images": [],
+        }  # fmt: skip
+        answer = api.post("generations", json=made)
+        assert answer.status_code < 300, answer.text
+    state.recommender.refresh()
+    best = ask(prompt)[0]
+    assert best["lora"]["name"] == "plain_07"
+    assert best["reasons"][0] == {"kind": "own", "text": "Used in 3 of your images like this", "detail": []}
+    assert best["weight"] == 0.8
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "   ",
+        "<lora:harbour:1>",
+        "、、、",
+        "🌃" * 50,
+        "a" * 100_000,
+        "夜の街, 雨",
+        "\ud800x",
+        ",,,,(((",
+        "masterpiece, best quality",
+    ],
+)
+def test_prompts_of_any_kind_have_an_answer(ask: Ask, prompt: str) -> None:
+    assert isinstance(ask(prompt.encode("utf-8", "replace").decode()), list)
+
+
+def test_an_empty_library_and_one_that_is_not_read_yet(api: TestClient, state: State) -> None:
+    assert api.post("recommendations/prompt", json={"prompt": "x"}).json()["error"]["code"] == "unavailable"
+    state.recommender.refresh()
+    assert api.post("recommendations/prompt", json={"prompt": "x"}).json()["items"] == []
+    assert api.get("recommendations/status").json()["index"] == {"loras": 0, "examples": 0, "building": False}
+
+
+def test_kept_tokens_that_are_damaged_are_made_anew(ask: Ask, state: State) -> None:
+    before = ask("fishing boats, gulls")
+    file = state.settings.data / "recommend-tokens.npz"
+    assert file.exists()
+    for damage in (b"", b"PK\x03\x04 no", file.read_bytes()[:200]):
+        file.write_bytes(damage)
+        state.recommender.refresh()
+        assert ask("fishing boats, gulls") == before
