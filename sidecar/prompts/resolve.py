@@ -97,7 +97,8 @@ def _resolve_otherwise(reader: sqlite3.Connection, name: str) -> Resolved | None
             return found and found._replace(how="extension")
     # `_` for `.` in a stem: there is an index of these alone
     rows = reader.execute(
-        f"{_COLUMNS} AND instr(l.sort_name, '.') > 0 AND replace(l.sort_name, '.', '_') = ? LIMIT 2", (folded,)
+        f"{_COLUMNS} AND instr(l.sort_name, '.') > 0 AND replace(l.sort_name, '.', '_') = ? LIMIT 2",
+        (folded,),
     ).fetchall()
     if len(rows) == 1:
         return _resolved(rows[0], "dots")
