@@ -378,6 +378,12 @@
  * @property {{id: number, name: string, base_model: string|null, previews: number[]}|null} set
  * @property {boolean|null} fits whether it fits the checkpoint, null: not known
  *
+ * @typedef {object} Recommendation
+ * @property {Lora} lora
+ * @property {number} score how likely it is, 0 to 1
+ * @property {number|null} weight a proposal
+ * @property {{kind: string, text: string, detail: string[]}[]} reasons
+ *
  * @typedef {object} PictureLora
  * @property {string} name
  * @property {number|null} weight

@@ -3,12 +3,14 @@ import { bridge } from "../bridge.js";
 import { find, h } from "../dom.js";
 import { live } from "../events.js";
 import { weight } from "../format.js";
+import { Suggestions } from "../recommend/suggestions.js";
 import { Adder } from "./adder.js";
 import { Chips } from "./chips.js";
 import { draft } from "./draft.js";
 import { PromptField } from "./fields.js";
 import { Given } from "./given.js";
 import { takePictures } from "./image.js";
+import { inserted } from "./edits.js";
 import { link } from "./link.js";
 import { reader } from "./reader.js";
 import { tools } from "./tools.js";
@@ -23,10 +25,14 @@ export function open(/** @type {HTMLElement} */ container) {
   const chips = new Chips();
   const adder = new Adder();
   const given = new Given();
+  const suggestions = new Suggestions(({ lora, weight: proposed }) => {
+    const tag = `<lora:${lora.name}:${weight(proposed ?? 1)}>`;
+    draft.set({ prompt: inserted(draft.state.prompt, tag, undefined, reader.current ? reader.chips : []) });
+  });
   const bar = tools();
   const sum = h("span", { class: "compose-sum" });
   const trouble = h("p", { class: "problem compose-trouble", role: "alert", hidden: true });
-  const side = h("section", { class: "compose-side", "aria-label": "LoRAs" }, h("div", { class: "compose-head" }, h("h2", null, "LoRAs"), sum), adder.element, chips.element);
+  const side = h("section", { class: "compose-side", "aria-label": "LoRAs" }, h("div", { class: "compose-head" }, h("h2", null, "LoRAs"), sum), adder.element, chips.element, suggestions.element);
   container.append(trouble, h("div", { class: "compose" }, prompt.element, side, negative.element, given.element));
   find("#page-tools").append(bar.element);
 
@@ -41,6 +47,7 @@ export function open(/** @type {HTMLElement} */ container) {
     for (const field of [prompt, negative]) field.draw();
     chips.draw();
     given.draw();
+    suggestions.show(draft.state.prompt);
     sum.textContent = reader.sum ? `Weights add up to ${weight(reader.sum)}` : "";
   };
   draft.addEventListener("change", (event) => changed(/** @type {CustomEvent} */ (event).detail.from), { signal });
@@ -50,6 +57,8 @@ export function open(/** @type {HTMLElement} */ container) {
     trouble.hidden = false;
   }, { signal });
   for (const type of ["library.changed", "sets.changed", "settings.changed", "host.changed", "reset", "up"]) live.addEventListener(type, () => reader.soon(), { signal });
+  for (const type of ["recommendations.changed", "host.changed"]) live.addEventListener(type, () => suggestions.again(), { signal });
+  signal.addEventListener("abort", () => suggestions.stop());
   bridge.addEventListener("prompt", () => link.take(), { signal });
   bridge.addEventListener("host", () => (bar.draw(), link.take()), { signal });
   container.addEventListener("keydown", undoKeys, { signal });
