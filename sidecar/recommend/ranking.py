@@ -21,9 +21,6 @@ from sidecar.recommend.reasons import Explainer
 from sidecar.recommend.signals import Vectors, read_signals
 from sidecar.recommend.texts import plain_prompt
 
-UNLIKELY = 0.002
-"""Below this part of all probability nothing is recommended."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -40,7 +37,7 @@ def recommend(
 ) -> list[dict[str, Any]]:
     """Up to `limit` items, the best first: {"lora", "score", "weight", "reasons"}.
 
-    `score` is how likely it is among all that were looked at, 0 to 1. LoRAs that stand in the prompt already, that cannot
+    `score` is how likely it is among all that were looked at, 0 to 1; one without reasons has nothing but its popularity. LoRAs that stand in the prompt already, that cannot
     work with the base model, or that have nothing to do with the prompt are left out. An empty prompt has no answer.
     """
     text = plain_prompt(asked.prompt)
@@ -55,7 +52,7 @@ def recommend(
         [index.loras[place].id in left_out or not _works(index, int(place), asked) for place in signals.loras]
     ] = -np.inf
     likely = _probabilities(scores)
-    best = [int(row) for row in np.argsort(-likely)[: asked.limit] if likely[row] >= UNLIKELY]
+    best = [int(row) for row in np.argsort(-likely)[: asked.limit] if likely[row] > 0]
     explainer = Explainer(index, signals, text)
     items = {
         item["id"]: item

@@ -9,6 +9,8 @@ import { opener, thumb } from "../pages/parts.js";
 
 const WAIT = 450;
 const MOST = 6;
+/** Less likely ones are not worth a look. */
+const LEAST = 0.01;
 
 export class Suggestions {
   /** @param {(item: Recommendation) => void} take what a click on "Add" does */
@@ -47,7 +49,8 @@ export class Suggestions {
     if (!prompt.replace(/<[^<>]*>/g, "").trim()) return this.#draw([], "");
     try {
       const { items, notes } = await request("POST", "recommendations/prompt", { body: { prompt, limit: MOST }, signal });
-      if (!signal.aborted) this.#draw(items, items.length ? notes.join(" ") : "");
+      const worth = items.filter((/** @type {Recommendation} */ { reasons, score }) => reasons.length && score >= LEAST);
+      if (!signal.aborted) this.#draw(worth, worth.length ? notes.join(" ") : "");
     } catch (error) {
       if (signal.aborted) return undefined;
       if (!(error instanceof ApiError)) throw error;
