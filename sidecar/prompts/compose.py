@@ -26,14 +26,12 @@ from sidecar.prompts.grammar import (
 )
 from sidecar.prompts.lint.checks import check_composed
 from sidecar.prompts.names import nearest_names, only_likely
-from sidecar.prompts.reading import Unreadable, read_tag
+from sidecar.prompts.reading import LEADING_NUMBER, Unreadable, picture_weight, read_tag
 from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
 from sidecar.prompts.resolve import Resolved, is_damaged
 from sidecar.prompts.words import Said, beside, put_words, wanted_groups
 
 MAX_PROMPT = 1_000_000
-# A weight with something behind it: 0.8x, or a schedule for a host that knows none.
-_LEADING_NUMBER = re.compile(r"\s*[-+]?(?:\d{1,6}\.?\d{0,6}|\.\d{1,6})(?=\D)")
 _ALTERNATIVES = re.compile(r"\{[^{}|]*\|[^{}]*\}")
 
 
@@ -217,7 +215,7 @@ class _Prompt:
             tag = tag.with_weight(weight)
         while (at := _unreadable_argument(tag, request.facts)) is not None:
             wrong = tag.arguments[at]
-            meant = _LEADING_NUMBER.match(wrong)
+            meant = LEADING_NUMBER.match(wrong)
             what = f"{meant[0].strip()} was taken" if meant else "it was left out"
             message = f"{wrong!r} is nothing that the host can read; {what}."
             request.note("warning", "bad_number", message, found.name)
@@ -245,7 +243,7 @@ class _Prompt:
         if not cap or self._request.mode == "tell":
             return texts
         tags = [find_tags(text)[0] if text else None for text in texts]
-        total = sum(abs(tag.weight or 0) for tag in tags if tag and not tag.is_draw)
+        total = sum(picture_weight(tag, self._request.facts) for tag in tags if tag and not tag.is_draw)
         if not total > cap + 0.00005 * len(texts):
             return texts
         self._request.note(
@@ -278,7 +276,7 @@ class _Prompt:
                 if group.negative:
                     words.negative += group.words
                     continue
-                missing = [word for word in group.words if said.lacks(word)]
+                missing = [word for word in dict.fromkeys(group.words) if said.lacks(word)]
                 said.add(missing)
                 added += missing
                 if group.place == "beside" and missing:

@@ -93,7 +93,7 @@ def _draw_from_search(request: Request, query: str, chance: random.Random) -> Ta
     try:
         found = candidates(request.database, query)
     except BadRequest as error:
-        request.note("error", "bad_query", f"?{query} cannot be searched for: {error.message}")
+        request.note("error", "bad_query", f"?{query} cannot be searched for: {plain_message(error)}")
         return None
     base = request.facts.checkpoint_base
     fitting = [one for one in found if fits(one.base_model, base) is not False]
@@ -107,6 +107,13 @@ def _draw_from_search(request: Request, query: str, chance: random.Random) -> Ta
             f"None of the {len(found):,} LoRAs of ?{query} fits the checkpoint, which is {base}.",
         )
     return Tag(0, 0, "lora", chance.choice(fitting).name) if fitting else None
+
+
+def plain_message(error: BadRequest) -> str:
+    """What is wrong with a query, without a hint that would end the tag."""
+    return (
+        ". ".join(part for part in error.message.rstrip(".").split(". ") if not set("<>") & set(part)) + "."
+    )
 
 
 def candidates(database: Database, query: str) -> list[Candidate]:

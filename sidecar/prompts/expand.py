@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
 from sidecar.prompts.draws import draw, draw_from_set
 from sidecar.prompts.facts import comments_in
 from sidecar.prompts.grammar import (
@@ -15,7 +18,8 @@ from sidecar.prompts.grammar import (
     replace_tags,
     to_number,
 )
-from sidecar.prompts.request import Request
+from sidecar.prompts.names import nearest_names, only_likely
+from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
 from sidecar.prompts.sets.reading import LoraSet, Member, find_set, set_names
 
 MAX_EXPANSIONS = 200
@@ -38,15 +42,19 @@ class Expander:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._result = Expansion("")
-        self._placed: set[str] = set()
+        self._placed: set[int | str] = set()
         self._count = 0
         self._length = 0
         self._draws = 0
+        self._asked = 0
         self._negative_budget = new_budget()
 
     def expand(self, prompt: str) -> Expansion:
         """The prompt with sets and draws replaced; the rest stays byte for byte."""
-        self._placed = {tag.name.strip().casefold() for tag in find_tags(prompt) if tag.is_lora}
+        tags = [tag for tag in find_tags(prompt) if tag.is_lora and not tag.is_draw]
+        if any(tag.is_set for tag in find_tags(prompt, ("set",))):
+            self._request.look_up(tag.name for tag in tags)
+            self._placed = {self._file_of(tag.name) for tag in tags}
         self._result.text = self._expand(prompt, 1.0, ())
         return self._result
 
@@ -62,6 +70,8 @@ class Expander:
                 texts.append(written)
             elif tag.is_set:
                 texts.append(self._expand_set(tag, scale, trail))
+            elif tag.is_draw and tag.is_unexpanded:
+                texts.append(written)  # the extension that fills it in comes first
             elif tag.is_draw:
                 drawn = self._draw(tag)
                 texts.append(self._place(drawn, scale, trail) if drawn else None)
@@ -73,8 +83,8 @@ class Expander:
         found = self._find(tag, trail)
         if found is None:
             return None
-        factor = to_number(tag.arguments[0].replace(",", ".")) if tag.arguments else 1.0
-        if factor is None or not abs(factor) <= 100:
+        factor = scale_of(tag)
+        if factor is None:
             self._request.note(
                 "warning",
                 "bad_number",
@@ -125,7 +135,8 @@ class Expander:
     ) -> str | None:
         """The tag as text, scaled; None when the prompt has that LoRA already and a set would bring it again."""
         name = tag.name.strip()
-        if trail and name.casefold() in self._placed:
+        file = self._file_of(tag.name) if trail else name.casefold()
+        if trail and file in self._placed:
             self._request.note(
                 "info",
                 "set_lora_there",
@@ -133,19 +144,36 @@ class Expander:
                 name,
             )
             return None
-        self._placed.add(name.casefold())
+        self._placed.add(file)
         if words is not None:
             self._result.words[name] = words
         if scale != 1:
             if not tag.has_weight:
                 found = self._request.resolve(tag.name)
                 weight = found.weight if found else None
-                tag = tag.with_weight(1.0 if weight is None else weight)
+                tag = tag.with_weight(self._request.facts.default_weight if weight is None else weight)
             tag = tag.scaled(scale)
         return str(tag)
 
+    def _file_of(self, name: str) -> int | str:
+        """What a name means, however it is written; the name itself when that is nothing."""
+        found = self._request.resolve(name)
+        if found is None and (meant := only_likely(name.strip(), self._nearest(name.strip()))):
+            found = self._request.resolve(meant)
+        return found.id if found else name.strip().casefold()
+
+    def _nearest(self, name: str) -> list[str]:
+        self._asked += 1
+        return (
+            nearest_names(self._request.database, name) if name and self._asked <= MAX_NEAREST_ASKED else []
+        )
+
     def _draw(self, tag: Tag) -> Tag | None:
         self._draws += 1
+        if self._draws > MAX_EXPANSIONS:
+            message = f"Only the first {MAX_EXPANSIONS} draws of a prompt are made; the others were left out."
+            self._request.note("error", "too_many_draws", message)
+            return None
         return draw(self._request, tag, self._draws, self._set_member)
 
     def _set_member(self, name: str) -> Tag | None:
@@ -218,8 +246,31 @@ def member_tag(member: Member) -> Tag:
     return Tag(0, 0, "lora", member.name, tuple(arguments))
 
 
+def scale_of(tag: Tag) -> float | None:
+    """What a set's tag scales its weights by; None when that is no number."""
+    factor = to_number(tag.arguments[0].replace(",", ".")) if tag.arguments else 1.0
+    return factor if factor is not None and abs(factor) <= 100 else None
+
+
 def unknown_set(request: Request, name: str) -> str:
     """What to say of a set that there is not."""
-    near = [one for one in set_names(request.database) if name.strip().casefold() in one.casefold()][:3]
+    near = nearest_sets(request, name)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     return f"There is no set {name.strip()!r}{request.left_out}.{hint}"
+
+
+def nearest_sets(request: Request, name: str) -> list[str]:
+    """Up to three sets that a misspelt name may mean: those that have it in theirs, then those a few letters away."""
+    wanted, names = name.strip().casefold(), set_names(request.database)
+    if not wanted:
+        return []
+    within = [one for one in names if wanted in one.casefold()]
+    close = process.extract(
+        wanted,
+        names,
+        scorer=OSA.distance,
+        processor=str.casefold,
+        score_cutoff=max(1, min(3, len(wanted) // 4)),
+        limit=3,
+    )
+    return list(dict.fromkeys([*within, *(one for one, _, _ in close)]))[:3]

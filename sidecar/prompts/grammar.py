@@ -52,8 +52,8 @@ class Tag:
 
     @property
     def is_unexpanded(self) -> bool:
-        """Whether another extension is still to fill in its name: a wildcard, alternatives, a variable."""
-        return _UNEXPANDED.search(self.name) is not None
+        """Whether another extension is still to fill in its name or query: a wildcard, alternatives, a variable."""
+        return _UNEXPANDED.search(self.inner if self.is_draw else self.name) is not None
 
     @property
     def inner(self) -> str:

@@ -6,6 +6,7 @@ Names are not looked up here.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from sidecar.prompts.grammar import Tag, to_number
 
 _KNOWN_TO_SDNEXT = ("te", "unet", "in", "mid", "out", "dyn", "module")
 _KNOWN_TO_A1111 = ("te", "unet", "dyn")
+LEADING_NUMBER = re.compile(r"\s*[-+]?(?:\d{1,6}\.?\d{0,6}|\.\d{1,6})(?=\D)")
+"""A weight with something behind it: 0.8x, or a schedule for a host that knows none."""
 
 
 class Unreadable(Exception):
@@ -54,6 +57,16 @@ def read_tag(tag: Tag, facts: Facts) -> Reading | None:
     if not positional:
         raise Unreadable("a name with = in it")
     return _read_on_sdnext(positional, named, facts) if facts.is_sdnext else _read_on_a1111(positional, named)
+
+
+def picture_weight(tag: Tag, facts: Facts) -> float:
+    """How much of it the picture shows on this host, without its sign; what it says where the host cannot read it."""
+    try:
+        reading = read_tag(tag, facts)
+    except Unreadable:
+        reading = None
+    weight = reading.weight if reading else (tag.weight or 0.0)
+    return abs(weight) if math.isfinite(weight) else 0.0
 
 
 def _split(tag: Tag) -> tuple[list[str], dict[str, str]]:

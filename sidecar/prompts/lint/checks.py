@@ -15,6 +15,7 @@ from sidecar.prompts.lint.fitting import (
     check_sum,
     check_twice,
     check_words,
+    sum_of_weights,
 )
 from sidecar.prompts.lint.names import check_names
 from sidecar.prompts.lint.places import check_places
@@ -37,12 +38,11 @@ def lint(request: Request, prompts: Sequence[str], negative: str) -> dict[str, A
         problems += [{**problem.to_json(), "index": index} for problem in found]
         tags += [{**tag, "index": index} for tag in describe_tags(look)]
     problems += [{**problem.to_json(), "index": 0} for problem in check_batch(request, prompts)]
-    loras = activated(request, prompts)
     return {
         "problems": problems[:MAX_PROBLEMS],
         "tags": tags,
-        "loras": [lora.to_json() for lora in loras],
-        "sum": round(sum(abs(lora.unet[0]) for lora in loras), 4),
+        "loras": [lora.to_json() for lora in activated(request, prompts)],
+        "sum": round(max((sum_of_weights(request, prompt) for prompt in prompts), default=0), 4),
     }
 
 
@@ -61,15 +61,10 @@ def check_composed(request: Request, prompts: Sequence[str], negatives: Sequence
     """Note what is still wrong with prompts that are composed, but for what composing has noted itself."""
     for prompt in prompts:
         look = Look(request, prompt)
-        for check in (check_weights, check_bases, check_twice):
+        for check in (check_names, check_weights, check_bases, check_twice, check_places):
             _note(request, check(look))
-        _note(request, (one for one in check_names(look) if one.code == "same_stem"))
-        _note(request, (one for one in check_places(look) if one.code == "cut_by_comment"))
     for negative in negatives:
-        _note(
-            request,
-            (one for one in check_places(Look(request, "", negative)) if one.code == "lora_in_negative"),
-        )
+        _note(request, check_places(Look(request, "", negative)))
     for prompt in prompts[:1]:
         _note(request, check_sum(request, prompt))
     _note(request, check_batch(request, prompts))
@@ -77,6 +72,7 @@ def check_composed(request: Request, prompts: Sequence[str], negatives: Sequence
 
 
 def _note(request: Request, problems: Iterator[Problem]) -> None:
+    noted = {(note.code, note.lora) for note in request.notes}
     for problem in islice(problems, MAX_PROBLEMS):
-        if problem.level != "info":
+        if problem.level != "info" and (problem.code, problem.lora) not in noted:
             request.note(problem.level, problem.code, problem.message, problem.lora)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from sidecar.library.word_groups import Group
 from sidecar.prompts.activation import activated, host_tags
+from sidecar.prompts.expand import Expander, scale_of
 from sidecar.prompts.facts import fits
-from sidecar.prompts.grammar import Tag, format_weight
+from sidecar.prompts.grammar import Tag, find_tags, format_weight
 from sidecar.prompts.lint.problems import NEGATIVE, PROMPT, Change, Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.request import Request
 from sidecar.prompts.resolve import Resolved
@@ -99,23 +100,32 @@ def check_twice(look: Look) -> Iterator[Problem]:
         yield _at(tag, "warning", "twice", message, found, left_out(tag, look.prompt), joined)
 
 
+def sum_of_weights(request: Request, prompt: str) -> float:
+    """All weights that the picture shows, without their signs: also those that sets and draws bring."""
+    if any(tag.is_set or tag.is_draw for tag in find_tags(prompt)):
+        scratch = Request(request.database, request.facts, "tell", complete=request.complete, seed=0)
+        prompt = Expander(scratch).expand(prompt).text
+    return sum(abs(one.unet[0]) for one in activated(request, [prompt]))
+
+
 def check_sum(request: Request, prompt: str, field: str = PROMPT) -> Iterator[Problem]:
     """All weights together against the user's limit, else against what is usual."""
-    total = sum(abs(one.unet[0]) for one in activated(request, [prompt]))
+    total = sum_of_weights(request, prompt)
     limit = request.weight_cap or USUAL_SUM
     if limit + 0.001 < total < math.inf:
         level = "warning" if request.weight_cap else "info"
         than = "your limit" if request.weight_cap else "most pictures bear"
         message = f"The weights add up to {format_weight(total)}, more than {than} ({format_weight(limit)})."
         default = request.facts.default_weight
-        tags = [tag for tag in host_tags(prompt, request.facts) if not tag.is_draw]
-        changes = [
-            change
-            for tag in tags
-            for change in replaced(
-                tag, (tag if tag.has_weight else tag.with_weight(default)).scaled(limit / total), "", field
-            ).changes
+        scaled = [
+            (tag, (tag if tag.has_weight else tag.with_weight(default)).scaled(limit / total))
+            for tag in host_tags(prompt, request.facts)
+            if not tag.is_draw
         ]
+        for tag in find_tags(prompt, ("set",)):
+            scale = format_weight((scale_of(tag) or 1.0) * limit / total)
+            scaled.append((tag, Tag(tag.start, tag.end, tag.kind, tag.name, (scale,))))
+        changes = [change for tag, less in scaled for change in replaced(tag, less, "", field).changes]
         fix = Fix(f"Scale them down to {format_weight(limit)}", tuple(changes))
         yield Problem(level, "weight_sum", message, field=field, fixes=(fix,) if changes else ())
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from sidecar.errors import BadRequest
 from sidecar.prompts.activation import known_to_host, speakable_name, unspeakable
-from sidecar.prompts.draws import candidates, read_draw
-from sidecar.prompts.expand import Expander, unknown_set
+from sidecar.prompts.draws import candidates, plain_message, read_draw
+from sidecar.prompts.expand import Expander, nearest_sets, scale_of, unknown_set
 from sidecar.prompts.facts import fits
 from sidecar.prompts.grammar import LORA_KINDS, Tag, find_tags
 from sidecar.prompts.lint.problems import Fix, Look, Problem, left_out, replaced
 from sidecar.prompts.names import nearest_names
 from sidecar.prompts.request import MAX_NEAREST_ASKED, Request
 from sidecar.prompts.resolve import USABLE, Resolved, is_damaged
-from sidecar.prompts.sets.reading import LoraSet, find_set, set_names
+from sidecar.prompts.sets.reading import LoraSet, find_set
 
 _WHY = {
     "case": "hosts tell capitals apart",
@@ -124,8 +124,7 @@ def _check_set(look: Look, tag: Tag) -> Iterator[Problem]:
     request = look.request
     found = find_set(request.database, tag.name)
     if found is None:
-        wanted = tag.name.strip().casefold()
-        near = [name for name in set_names(request.database) if wanted and wanted in name.casefold()][:3]
+        near = nearest_sets(request, tag.name)
         fixes = [replaced(tag, Tag(0, 0, "set", name, tag.arguments), f"Write {name}") for name in near]
         message = unknown_set(request, tag.name).replace("; it was left out", "")
         yield Problem(
@@ -138,6 +137,10 @@ def _check_set(look: Look, tag: Tag) -> Iterator[Problem]:
             fixes=(*fixes, left_out(tag, look.prompt)),
         )
         return
+    if tag.arguments and scale_of(tag) is None:
+        message = f"{tag.arguments[0]!r} is no number to scale {found.name} by; 1 is taken."
+        fix = replaced(tag, Tag(0, 0, tag.kind, tag.name), f"Write <set:{found.name}>")
+        yield Problem("warning", "bad_number", message, tag.start, tag.end, fixes=(fix,))
     yield from _check_members(look, tag, found)
 
 
@@ -170,6 +173,8 @@ def _check_within(look: Look, tag: Tag, found: LoraSet) -> Iterator[Problem]:
 
 
 def _check_draw(look: Look, tag: Tag) -> Iterator[Problem]:
+    if tag.is_unexpanded:
+        return
     request, wanted = look.request, read_draw(tag)
     if wanted.set_name is not None:
         found = find_set(request.database, wanted.set_name)
@@ -187,7 +192,7 @@ def _check_draw(look: Look, tag: Tag) -> Iterator[Problem]:
     try:
         names = candidates(request.database, wanted.query)
     except BadRequest as error:
-        message = f"This cannot be searched for: {error.message}"
+        message = f"This cannot be searched for: {plain_message(error)}"
         yield Problem("error", "bad_query", message, tag.start, tag.end)
         return
     if not any(fits(one.base_model, request.facts.checkpoint_base) is not False for one in names):

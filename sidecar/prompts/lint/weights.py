@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sidecar.prompts.grammar import Tag, format_weight, to_number
 from sidecar.prompts.lint.problems import Fix, Look, Problem, left_out, replaced
-from sidecar.prompts.reading import Unreadable, read_tag
+from sidecar.prompts.reading import LEADING_NUMBER, Unreadable, read_tag
 from sidecar.prompts.resolve import Resolved
 
 _BLOCK_WEIGHTS = ("lbw", "lbwe", "start", "stop", "step")
@@ -67,7 +67,12 @@ def _decimal_comma(look: Look, tag: Tag, found: Resolved) -> Problem:
 
 def _unreadable(tag: Tag, found: Resolved, what: str) -> Problem:
     message = f"The host cannot read {what!r}, and then this LoRA, or every LoRA of the image, has no effect."
-    return _at(tag, "error", "bad_number", message, found, _usual_alone(tag, found))
+    meant = LEADING_NUMBER.match(what)
+    if meant is None or what not in tag.arguments:
+        return _at(tag, "error", "bad_number", message, found, _usual_alone(tag, found))
+    arguments = tuple(meant[0].strip() if one == what else one for one in tag.arguments)
+    fix = replaced(tag, Tag(0, 0, tag.kind, tag.name, arguments), f"Write {meant[0].strip()}")
+    return _at(tag, "error", "bad_number", message, found, fix)
 
 
 def _not_finite(tag: Tag, found: Resolved) -> Problem:
@@ -89,7 +94,7 @@ def _ignored(look: Look, tag: Tag, found: Resolved, ignored: tuple[str, ...]) ->
                 continue
             message = f"{text!r} works only with the extension for block weights, which is not there."
         elif not equals and facts.is_sdnext and to_number(text) is not None:
-            yield _second_number(tag, found, text)
+            yield _second_number(look, tag, found, text)
             continue
         else:
             message = f"This host pays no attention to {text!r}."
@@ -98,33 +103,35 @@ def _ignored(look: Look, tag: Tag, found: Resolved, ignored: tuple[str, ...]) ->
         yield _at(tag, "warning", "ignored_syntax", message, found, fix)
 
 
-def _second_number(tag: Tag, found: Resolved, text: str) -> Problem:
+def _second_number(look: Look, tag: Tag, found: Resolved, text: str) -> Problem:
     first = format_weight(tag.weight if tag.weight is not None else 1.0)
     rest = tuple(one for one in tag.arguments if "=" in one)
-    mended = Tag(0, 0, tag.kind, tag.name, (first, f"te={first}", f"unet={text}", *rest))
+    named: tuple[str, ...] = (f"te={first}", f"unet={text}")
+    if look.request.facts.option("lora_apply_te") is False:  # te= of its own would be the next problem
+        first, named = text, ()
+    mended = Tag(0, 0, tag.kind, tag.name, (first, *named, *rest))
     message = f"SD.Next pays no attention to a second number; {text} is written unet={text}."
-    return _at(tag, "warning", "ignored_syntax", message, found, replaced(tag, mended, f"Write unet={text}"))
+    label = f"Write unet={text}" if named else f"Write {text} alone"
+    return _at(tag, "warning", "ignored_syntax", message, found, replaced(tag, mended, label))
 
 
 def _otherwise(look: Look, tag: Tag, found: Resolved) -> Iterator[Problem]:
     """What hosts read, but otherwise than most people mean it."""
     facts = look.request.facts
     te, weight = tag.named("te"), tag.weight
+    unheard = facts.is_sdnext and facts.option("lora_apply_te") is False
+    without_te = tuple(one for one in tag.arguments if not one.startswith("te="))
     if te is not None and weight is not None and tag.named("unet") is None and to_number(te) != weight:
         fix = replaced(
             tag, tag.with_named("unet", format_weight(weight)), f"Add unet={format_weight(weight)}"
         )
+        if unheard:  # te= of its own would be the next problem
+            fix = replaced(tag, Tag(0, 0, tag.kind, tag.name, without_te), "Take te= out")
         message = f"te={te} alone sets the picture's weight as well: {format_weight(weight)} is not used."
         yield _at(tag, "warning", "te_sets_all", message, found, fix)
-    if (
-        facts.is_sdnext
-        and te is not None
-        and tag.named("unet") is not None
-        and facts.option("lora_apply_te") is False
-    ):
+    if unheard and te is not None and tag.named("unet") is not None:
         message = "te= has no effect while the option “LoRA native apply to text encoder” of SD.Next is off."
-        rest = tuple(one for one in tag.arguments if not one.startswith("te="))
-        fix = replaced(tag, Tag(0, 0, tag.kind, tag.name, rest), "Take te= out")
+        fix = replaced(tag, Tag(0, 0, tag.kind, tag.name, without_te), "Take te= out")
         yield _at(tag, "warning", "te_not_applied", message, found, fix)
     if facts.is_sdnext and any("@" in argument for argument in tag.arguments):
         message = "SD.Next uses only the beginning of a schedule, for all steps."

@@ -46,7 +46,8 @@ def draft_set(database: Database, prompt: str, negative: str) -> dict[str, Any]:
 
 def _used_words(lora: Resolved | None, said: Said, *, negative: bool) -> list[str]:
     groups = lora.groups if lora else []
-    return [word for group in groups if group.negative == negative for word in group.words if said.has(word)]
+    words = (word for group in groups if group.negative == negative for word in group.words if said.has(word))
+    return list(dict.fromkeys(words))
 
 
 def _said(tag: Tag) -> dict[str, Any]:

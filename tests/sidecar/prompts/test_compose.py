@@ -208,8 +208,8 @@ def test_the_job_is_stopped_only_when_the_user_wants_that_and_an_error_is_left(
 
 def test_weights_are_scaled_to_the_limit(compose: Ask, api: TestClient) -> None:
     api.patch("settings", json={"weight_cap": 1.2}).raise_for_status()
-    answer = compose("<lora:one:1> <lora:two:0.5:te=0.3:unet=0.6> <lora:Careful:-0.5>")
-    assert answer["prompt"] == "<lora:one:0.6> <lora:two:0.3:te=0.18:unet=0.36> <lora:Careful:-0.3>"
+    answer = compose("<lora:one:1> <lora:two:0.9:te=0.3:unet=0.5> <lora:Careful:-0.5>")
+    assert answer["prompt"] == "<lora:one:0.6> <lora:two:0.54:te=0.18:unet=0.3> <lora:Careful:-0.3>"
     assert "weights_capped" in [note["code"] for note in answer["notes"]]
     assert compose(answer["prompt"])["prompt"] == answer["prompt"]
     assert compose("<lora:one:1.2>")["prompt"] == "<lora:one:1.2>"
