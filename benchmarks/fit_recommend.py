@@ -1,10 +1,10 @@
 """Fits the numbers that weigh the signals of recommendations, and writes sidecar/recommend/fusion.json.
 
-    python benchmarks/fit_recommend.py [--corpus DIR] [--hidden 16] [--check]
+    python benchmarks/fit_recommend.py [--corpus DIR] [--hidden 16]
 
 Learned from the corpus's known example prompts alone: each is asked for in turn, whole and without the words and names of
 its LoRAs, while it and its copies are taken out of the index. The questions are never looked at. A tenth of the known
-prompts decides when to stop; `--check` only prints what the numbers in place are worth on that tenth. Needs torch.
+prompts decides when to stop. Needs torch.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from sidecar.recommend.signals import EMBEDDED, LEXICAL, Vectors, read_signals
 from sidecar.recommend.tokens import words_of
 
 SEED = 7
+MEMBERS = 4
+"""Networks that are fitted from different beginnings and averaged: their sum is one wider network."""
 EPOCHS = 25
 BATCH = 128
 RATE, DECAY = 3e-3, 1e-2
@@ -54,10 +56,22 @@ def ask_all(
 
 
 def fit(examples: list[Example], test: np.ndarray, hidden: int) -> tuple[dict[str, Any], float]:
-    """The numbers, and the loss (nats) on the examples that `test` keeps apart."""
+    """The numbers of all networks as one, and their mean loss (nats) on the examples that `test` keeps apart."""
+    fitted = [fit_one(examples, test, hidden, SEED + member) for member in range(MEMBERS)]
+    numbers = dict(fitted[0][0])
+    numbers["first"] = np.concatenate([one["first"] for one, _ in fitted], axis=1)
+    numbers["shift"] = np.concatenate([one["shift"] for one, _ in fitted])
+    numbers["second"] = np.concatenate([one["second"] for one, _ in fitted]) / MEMBERS
+    rounded = {name: np.round(array.astype(float), 4).tolist() for name, array in numbers.items()}
+    return rounded, sum(loss for _, loss in fitted) / MEMBERS
+
+
+def fit_one(
+    examples: list[Example], test: np.ndarray, hidden: int, seed: int
+) -> tuple[dict[str, np.ndarray], float]:
     import torch
 
-    torch.manual_seed(SEED)
+    torch.manual_seed(seed)
     everything = np.concatenate([values for values, _, _ in examples])
     mean, spread = everything.mean(axis=0), everything.std(axis=0) + 1e-3
     width = max(len(values) for values, _, _ in examples)
@@ -79,8 +93,8 @@ def fit(examples: list[Example], test: np.ndarray, hidden: int) -> tuple[dict[st
         each = -(torch.log_softmax(scores, 1) * right[places]).sum(1) / right[places].sum(1)
         return (each * weights[places]).sum() / weights[places].sum()
 
-    learn, rng = np.flatnonzero(~test), np.random.default_rng(SEED)
-    best, numbers = float("inf"), dict[str, Any]()
+    learn, rng = np.flatnonzero(~test), np.random.default_rng(seed)
+    best, numbers = float("inf"), dict[str, np.ndarray]()
     for _ in range(EPOCHS):
         for part in np.array_split(rng.permutation(learn), max(1, len(learn) // BATCH)):
             optimizer.zero_grad()
@@ -90,11 +104,10 @@ def fit(examples: list[Example], test: np.ndarray, hidden: int) -> tuple[dict[st
             now = float(loss(np.flatnonzero(test)))
         if now < best:
             best = now
-            arrays = {
+            numbers = {
                 "mean": mean, "spread": spread, "first": network[0].weight.T.detach().numpy().copy(),
                 "shift": network[0].bias.detach().numpy().copy(), "second": network[2].weight[0].detach().numpy().copy(),
             }  # fmt: skip
-            numbers = {name: np.round(array.astype(float), 5).tolist() for name, array in arrays.items()}
     return numbers, best
 
 

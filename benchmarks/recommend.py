@@ -26,7 +26,7 @@ from sidecar.recommend.signals import EMBEDDED, Signals, Vectors, read_signals
 
 Ask = Callable[[int, str, str], Signals]
 SOURCES = {
-    "example prompts": ("words", "words_three", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual",
+    "example prompts": ("words", "words_three", "twos", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual",
                         "hand_covered", "hand_mutual", "vote", "nearest", "examples", "has_examples"),
     "names, titles, tags": ("names", "stem", "title"),
     "descriptions": ("about",),

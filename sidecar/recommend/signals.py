@@ -28,7 +28,7 @@ RARE = 12.0
 FULL = 10.0
 
 LEXICAL = (
-    "words", "words_three", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual", "hand_covered",
+    "words", "words_three", "twos", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual", "hand_covered",
     "hand_mutual", "vote", "nearest", "names", "about", "stem", "title", "triggers", "phrase", "examples", "has_examples",
 )  # fmt: skip
 EMBEDDED = ("meaning", "meaning_three", "meaning_about")
@@ -81,7 +81,7 @@ def read_signals(
     by_prompt = _by_prompt(index, tokens, shared)
     near: Floats = np.stack([by_prompt[kind] for kind in PROMPT_KINDS]).mean(axis=0)
     by_lora = _by_lora(index, text, tokens["words"])
-    found = [_best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "parts", "hand", "pairs")]
+    found = [_best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "twos", "parts", "hand", "pairs")]
     found_loras = [_best(one, TOP_LORAS) for one in by_lora.values()]
     if vectors and meaning is not None:
         by_prompt["meaning"] = meaning

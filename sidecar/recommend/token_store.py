@@ -17,7 +17,7 @@ from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed
 
 log = logging.getLogger("lora-manager.recommend")
 
-VERSION = 1
+VERSION = 2
 FILE = "recommend-tokens.npz"
 _KINDS = len(PROMPT_KINDS)
 

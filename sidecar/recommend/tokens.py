@@ -1,8 +1,9 @@
 """Texts as sets of hashed tokens: what rankings compare. A token is 32 bits of CRC-32, so that no strings are kept.
 
 A prompt is more than its words: people keep whole parts between commas, and write them the same way each time. So a
-prompt is looked at in four ways, each of which finds what the others miss:
+prompt is looked at in five ways, each of which finds what the others miss:
     words   single words
+    twos    two words that follow each other
     parts   what stands between commas, without brackets and weights
     hand    the same as it was typed, brackets, weights and all
     pairs   two parts that follow each other
@@ -56,8 +57,13 @@ def _pairs_of(text: str) -> list[str]:
     return [f"{one}|{other}" for one, other in pairwise(parts)]
 
 
+def _twos_of(text: str) -> list[str]:
+    return [f"{one} {other}" for one, other in pairwise(words_of(text))]
+
+
 PROMPT_KINDS: dict[str, Callable[[str], list[str]]] = {
     "words": words_of,
+    "twos": _twos_of,
     "parts": parts_of,
     "hand": _hand_of,
     "pairs": _pairs_of,

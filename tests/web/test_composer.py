@@ -271,3 +271,20 @@ def test_nothing_is_lost_when_the_sidecar_is_gone(page: Page, library: Sidecar) 
     page.reload()
     expect(page.locator(PROMPT)).to_have_value("still here <lora:harbour:1>")
     expect(rows(page)).to_have_count(1)
+
+
+def test_loras_that_fit_are_suggested_and_added(page: Page, library: Sidecar) -> None:
+    ids = {one["name"]: one["id"] for one in library.ask("loras")["items"]}
+    send(
+        library,
+        "PATCH",
+        f"loras/{ids['harbour']}",
+        {"title": "Old Harbour", "trigger_words": ["fishing boats"]},
+    )
+    page.locator(PROMPT).fill("a quiet morning, fishing boats")
+    row = page.get_by_role("list", name="Suggestions").get_by_role("listitem").filter(has_text="Old Harbour")
+    expect(row).to_contain_text("In your prompt: its trigger word fishing boats", timeout=30_000)
+    row.get_by_role("button", name="Add Old Harbour").click()
+    expect(page.locator(PROMPT)).to_have_value("a quiet morning, fishing boats <lora:harbour:1>")
+    expect(row).to_have_count(0)
+    send(library, "PATCH", f"loras/{ids['harbour']}", {"title": None, "trigger_words": None})
