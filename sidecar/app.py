@@ -31,6 +31,7 @@ from sidecar.prompts.images.routes import router as images_router
 from sidecar.prompts.routes import router as prompts_router
 from sidecar.prompts.sets.routes import router as sets_router
 from sidecar.recommend.routes import router as recommend_router
+from sidecar.recommend.use.routes import router as use_router
 from sidecar.responses import error_response
 from sidecar.routes import router as sidecar_router
 from sidecar.security import Door
@@ -60,6 +61,7 @@ ROUTERS = (
     complete_router,
     generation_router,
     recommend_router,
+    use_router,
     backup_router,
 )
 

@@ -124,7 +124,7 @@ def _merge(connection: sqlite3.Connection, pending: int | None, known: int) -> N
             FROM identities p WHERE p.id = ? AND identities.id = ?""",
         (pending, known),
     )
-    for table in ("loras", "generation_loras", "set_loras"):
+    for table in ("loras", "generation_loras", "set_loras", "feedback"):
         connection.execute(f"UPDATE {table} SET identity_id = ? WHERE identity_id = ?", (known, pending))
     connection.execute(
         "UPDATE OR IGNORE collection_items SET identity_id = ? WHERE identity_id = ?", (known, pending)
