@@ -12,7 +12,7 @@ from sidecar.recommend.use.baskets import EXAMPLE, OWN, SET, Basket
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
 
-EVIDENCE = {OWN: 3.0, SET: 3.0, EXAMPLE: 1.0}
+EVIDENCE = {OWN: 6.0, SET: 6.0, EXAMPLE: 1.0}
 """What a basket of each source counts."""
 DAMPED = 0.5
 """A basket that occurs n times counts n to this power: a hundred images of one idea are not a hundred ideas."""

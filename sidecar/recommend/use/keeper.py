@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sidecar.database import Database
+from sidecar.errors import Unavailable
 from sidecar.events import Event, Events
 
 if TYPE_CHECKING:  # numpy is loaded when there is work
@@ -19,6 +20,8 @@ log = logging.getLogger("lora-manager.recommend")
 
 WAIT_SECONDS = 0.5
 """A request waits so long for an index that is being brought up to date: a small library always has a fresh one."""
+FIRST_SECONDS = 10.0
+"""The same for the first index: after that a request is told to come again."""
 SHARE = 10.0
 """Making it takes at most one part in so many of the time, once it takes longer than requests wait."""
 _CHANGES = ("library.changed", "files.changed", "lora.edited", "generation.recorded", "sets.changed")
@@ -38,22 +41,24 @@ class UseKeeper:
         events.subscribe(self._heard)
 
     def get(self, database: Database) -> UseIndex:
-        """The index; the first one is waited for. One that is out of date is made anew in the background, and answers
-        meanwhile once it has been waited for a moment."""
+        """The index. One that is out of date is made anew in the background, and answers meanwhile once it has been
+        waited for a moment; the first one is waited for longer.
+
+        Raises:
+            Unavailable: the first one is still being made.
+        """
+        self.warm_up(database)
+        self._ready.wait(FIRST_SECONDS if self._index is None else WAIT_SECONDS)
         if self._index is None:
-            with self._building:
-                if self._index is None:
-                    self._index = self._make(database)
-            return self._index
-        if (
-            self._is_stale(database)
-            and time.monotonic() >= self._not_before
-            and self._building.acquire(False)
-        ):
+            raise Unavailable("What goes together is being prepared; ask again in a moment.")
+        return self._index
+
+    def warm_up(self, database: Database) -> None:
+        """Make the index in the background if there is none, or if its data has changed."""
+        due = self._index is None or (self._is_stale(database) and time.monotonic() >= self._not_before)
+        if due and self._building.acquire(blocking=False):
             self._ready.clear()
             threading.Thread(target=self._make_anew, args=(database,), name="use-index", daemon=True).start()
-        self._ready.wait(WAIT_SECONDS)
-        return self._index
 
     def _heard(self, event: Event) -> None:
         if event.type in _CHANGES:
@@ -74,7 +79,6 @@ class UseKeeper:
         index = make_index(database, self._words, Rest())
         took = time.monotonic() - started
         self._not_before = time.monotonic() + (SHARE * took if took > WAIT_SECONDS else 0)
-        self._ready.set()
         log.info("Co-use knows %d LoRAs (%.1f s).", len(index.loras), took)
         return index
 
@@ -87,8 +91,8 @@ class UseKeeper:
         except Exception:  # the thread's outer edge
             log.exception("Co-use could not be brought up to date")
         finally:
-            self._ready.set()
             self._building.release()
+            self._ready.set()
 
 
 def _written(database: Database) -> tuple[Any, ...]:
@@ -108,10 +112,18 @@ def use_index(database: Database, events: Events) -> UseIndex:
     """The index of co-use of this database.
 
     Raises:
-        Unavailable: the database cannot be read now.
+        Unavailable: the first one is still being made.
     """
+    return _keeper(database, events).get(database)
+
+
+def warm_up(database: Database, events: Events) -> None:
+    """Have the index made in the background, so that the first who asks need not wait."""
+    _keeper(database, events).warm_up(database)
+
+
+def _keeper(database: Database, events: Events) -> UseKeeper:
     with _lock:
-        keeper = _keepers.get(database)
-        if keeper is None:
-            keeper = _keepers[database] = UseKeeper(events)
-    return keeper.get(database)
+        if database not in _keepers:
+            _keepers[database] = UseKeeper(events)
+        return _keepers[database]

@@ -21,7 +21,7 @@ from sidecar.recommend.use.index import UseIndex
 Floats = npt.NDArray[np.float32]
 
 SIGNALS = ("together", "lift", "popular", "text", "as_others", "like_known")
-WEIGHTS = np.array([4.0, 0.5, 1.56, 6.66, 1.34, 1.49], np.float32)
+WEIGHTS = np.array([2.0, 0.5, 1.56, 6.66, 1.34, 1.49], np.float32)
 """In logits. The first two are set by hand, since an author's stack is hardly ever posted twice and so cannot teach them;
 the others are fitted on half of the corpus's stacks (benchmarks/companions.py --fit)."""
 ALIKE = 30

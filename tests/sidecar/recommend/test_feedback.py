@@ -123,3 +123,14 @@ def test_it_is_bounded_and_pure() -> None:
     assert moved.tolist() == [-LIMIT, 5.0, -2.0 + LIMIT]
     assert scores.tolist() == [0.0, 5.0, -2.0]
     assert adjust(scores, "x", [7, 8, 9], []).tolist() == scores.tolist()
+
+
+def test_it_follows_the_content_and_its_copies(
+    say: Say, api: TestClient, loras: Path, scan: Any, hash_all: Any
+) -> None:
+    say("winter_wall", "up", ["winter_castle"], "companion")
+    (loras / "winter_wall.safetensors").rename(loras / "renamed.safetensors")
+    scan()
+    hash_all()
+    (entry,) = api.get("recommendations/feedback").json()["items"]
+    assert entry["verdict"] == "up" and entry["name"] in ("renamed", "winter_wall")
