@@ -76,10 +76,10 @@ class Counts:
 
     def lift(self, place: int, other: int) -> float:
         """How much more often the two stand in one basket than two that have nothing to do with each other; 1: as often.
-        Counted in evidence; 0 where there is none."""
+        Counted in evidence and shrunk: one basket in common, of evidence 1, is never more than 2."""
         shared = np.intersect1d(self.baskets_of(place), self.baskets_of(other))
         expected = float(self.used[place]) * float(self.used[other]) / max(self.total, 1e-9)
-        return float(self.evidence[shared].sum()) / expected if expected else 0.0
+        return (float(self.evidence[shared].sum()) + 1) / (expected + 1)
 
     def _summed(self, baskets: Places) -> Floats:
         members, weights = self._members_of(baskets)
