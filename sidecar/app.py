@@ -32,6 +32,7 @@ from sidecar.prompts.routes import router as prompts_router
 from sidecar.prompts.sets.routes import router as sets_router
 from sidecar.recommend.routes import router as recommend_router
 from sidecar.recommend.use.routes import router as use_router
+from sidecar.recommend.weightspace.routes import router as weightspace_router
 from sidecar.responses import error_response
 from sidecar.routes import router as sidecar_router
 from sidecar.security import Door
@@ -62,6 +63,7 @@ ROUTERS = (
     generation_router,
     recommend_router,
     use_router,
+    weightspace_router,
     backup_router,
 )
 

@@ -19,6 +19,7 @@ from sidecar.library.search import vocabulary_of
 from sidecar.library.watching import Watcher
 from sidecar.library.weights.fingerprinting import Fingerprinter
 from sidecar.library.write_back import OFF, WriteBack
+from sidecar.recommend.weightspace.sketching import Sketcher
 from sidecar.settings import Settings
 
 log = logging.getLogger("lora-manager.library")
@@ -33,6 +34,7 @@ class Library:
         self.scanner = Scanner(database, events)
         self.hasher = Hasher(database, events, self.scanner.idle)
         self.weights = Fingerprinter(database, events, self._is_hashing)
+        self.sketcher = Sketcher(database, events, self._is_hashing)
         self.write_back = WriteBack(database, events, lambda: settings.write_back if settings else OFF)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
@@ -44,6 +46,7 @@ class Library:
         self._recover(wait=False)  # a drive may be back that was pulled in the middle of something
         self.hasher.wake()
         self.weights.wake()
+        self.sketcher.wake()
         self.write_back.scanned()
         vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
 
@@ -60,6 +63,7 @@ class Library:
         self.scanner.start()
         self.hasher.start()
         self.weights.start()
+        self.sketcher.start()
         self.write_back.start()
         if self._watcher:
             self._watcher.watch(folders.active_roots(self._database))
@@ -118,6 +122,7 @@ class Library:
         if self._watcher:
             self._watcher.stop()
         self.write_back.stop()
+        self.sketcher.stop()
         self.weights.stop()
         self.hasher.stop()
         self.scanner.stop()

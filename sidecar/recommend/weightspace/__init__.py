@@ -1,0 +1,1 @@
+"""LoRAs compared by their weights: sketches of whole files, likeness by them, interference within a set."""
