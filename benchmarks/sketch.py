@@ -78,7 +78,7 @@ def errors(folder: Path, pairs: int) -> None:
             ]
             one, other = (take_sketch(path).vector for path in paths)
             assert one is not None and other is not None
-            exact = sum(grams for grams in measure_files(paths).blocks.values())
+            exact = np.sum(list(measure_files(paths).blocks.values()), axis=0)
             cosine = exact[0, 1] / np.sqrt(exact[0, 0] * exact[1, 1])
             found.setdefault(kind, []).append((float(cosine), float(one @ other)))
     everything = []

@@ -116,7 +116,7 @@ def _measure(files: dict[int, _File], measured: Measured, count: int, deadline: 
                     gram[one, other] += found
                     if one != other:
                         gram[other, one] += found
-    squares = sum(gram.diagonal() for gram in grams.values())
+    squares = np.sum([gram.diagonal() for gram in grams.values()], axis=0)
     for place in files:
         if not np.isfinite(squares[place]):
             measured.problems.setdefault(place, "holds infinity or no numbers (NaN)")
