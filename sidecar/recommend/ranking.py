@@ -20,6 +20,8 @@ from sidecar.recommend.postings import Floats
 from sidecar.recommend.reasons import Explainer
 from sidecar.recommend.signals import Vectors, read_signals
 from sidecar.recommend.texts import plain_prompt
+from sidecar.recommend.use.opinions import read_opinions, shifts_of
+from sidecar.recommend.use.told import opinion
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ def recommend(
     if not len(signals.loras):
         return []
     scores = fuse(signals) + personal(database, index, signals) @ (taste or Taste()).weights()
+    shifts = shifts_of(text, read_opinions(database))
+    scores = scores + np.array(
+        [shifts.get(index.loras[place].id, 0.0) for place in signals.loras], np.float32
+    )
     left_out = _left_out(database, index, asked)
     scores[
         [index.loras[place].id in left_out or not _works(index, int(place), asked) for place in signals.loras]
@@ -64,7 +70,9 @@ def recommend(
         if item is None:  # deleted since
             continue
         weight = explainer.weight(row)
-        reasons = [reason.to_json() for reason in explainer.reasons(row)]
+        reasons = [reason.to_json() for reason in explainer.reasons(row)] + opinion(
+            shifts.get(item["id"], 0.0)
+        )
         answer.append(
             {
                 "lora": item,

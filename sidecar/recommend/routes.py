@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from sidecar.prompts.compose import MAX_PROMPT
+from sidecar.recommend.weightspace.store import status as sketch_status
 from sidecar.responses import json_response
 from sidecar.state import State, get_state
 
@@ -38,4 +39,4 @@ def recommend_for_prompt(request: PromptRequest, state: Annotated[State, Depends
 @router.get("/recommendations/status")
 def get_status(state: Annotated[State, Depends(get_state)]) -> Response:
     """What recommendations know so far."""
-    return json_response({"index": state.recommender.status()})
+    return json_response({"index": state.recommender.status(), "sketches": sketch_status(state.database)})

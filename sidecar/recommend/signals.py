@@ -81,7 +81,9 @@ def read_signals(
     by_prompt = _by_prompt(index, tokens, shared)
     near: Floats = np.stack([by_prompt[kind] for kind in PROMPT_KINDS]).mean(axis=0)
     by_lora = _by_lora(index, text, tokens["words"])
-    found = [_best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "twos", "parts", "hand", "pairs")]
+    found = [
+        _best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "twos", "parts", "hand", "pairs")
+    ]
     found_loras = [_best(one, TOP_LORAS) for one in by_lora.values()]
     if vectors and meaning is not None:
         by_prompt["meaning"] = meaning

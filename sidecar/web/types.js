@@ -382,7 +382,7 @@
  * @property {Lora} lora
  * @property {number} score how likely it is, 0 to 1
  * @property {number|null} weight a proposal
- * @property {{kind: string, text: string, detail: string[]}[]} reasons
+ * @property {{kind: string, text: string}[]} reasons
  *
  * @typedef {object} PictureLora
  * @property {string} name

@@ -284,7 +284,12 @@ def test_loras_that_fit_are_suggested_and_added(page: Page, library: Sidecar) ->
     page.locator(PROMPT).fill("a quiet morning, fishing boats")
     row = page.get_by_role("list", name="Suggestions").get_by_role("listitem").filter(has_text="Old Harbour")
     expect(row).to_contain_text("In your prompt: its trigger word fishing boats", timeout=30_000)
+    row.get_by_role("button", name="Not Old Harbour").click()
+    expect(row).to_have_count(0)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(row).to_have_count(1)
     row.get_by_role("button", name="Add Old Harbour").click()
     expect(page.locator(PROMPT)).to_have_value("a quiet morning, fishing boats <lora:harbour:1>")
     expect(row).to_have_count(0)
+    assert [one["verdict"] for one in library.ask("recommendations/feedback")["items"]] == ["chosen"]
     send(library, "PATCH", f"loras/{ids['harbour']}", {"title": None, "trigger_words": None})

@@ -1,9 +1,11 @@
 // LoRAs that fit a prompt, each with why: asked for while it is typed, the latest text wins.
 import { ApiError, request } from "../api.js";
+import { attempt } from "../ask.js";
 import { debounce, h } from "../dom.js";
 import { hue, titleOf, weight as shown } from "../format.js";
 import { icon } from "../icons.js";
 import { opener, thumb } from "../pages/parts.js";
+import { toast } from "../toast.js";
 
 /** @typedef {import("../types.js").Recommendation} Recommendation */
 
@@ -74,7 +76,24 @@ export class Suggestions {
     const base = h("span", { class: "chip-base" }, h("i", { class: degrees < 0 ? "dot grey" : "dot", style: { "--hue": Math.max(0, degrees) } }), lora.base_model);
     const why = reasons.map(({ text }) => text).join(" · ");
     const add = h("button", { class: "small-button", type: "button", "aria-label": `Add ${name}`, title: weight === null ? "" : `With a weight of ${shown(weight)}` }, icon("plus"), "Add");
-    add.addEventListener("click", () => this.take(item));
-    return h("li", { class: "suggestion", "data-name": lora.name }, thumb(lora), h("div", { class: "chip-main" }, opener(lora, name), h("div", { class: "chip-sub" }, base, h("span", { class: "suggestion-why", title: why }, reasons[0]?.text ?? ""))), add);
+    add.addEventListener("click", () => {
+      this.take(item);
+      void say(lora, "chosen", this.asked).catch(() => {}); // only a hint for later
+    });
+    const not = h("button", { class: "icon-button", type: "button", title: "Not this: suggested less for prompts like this", "aria-label": `Not ${name}` }, icon("close"));
+    not.addEventListener("click", () => void this.#refuse(item, not));
+    return h("li", { class: "suggestion", "data-name": lora.name }, thumb(lora), h("div", { class: "chip-main" }, opener(lora, name), h("div", { class: "chip-sub" }, base, h("span", { class: "suggestion-why", title: why }, reasons[0]?.text ?? ""))), add, not);
+  }
+
+  /** "Not this": gone now, less likely later; with a way back. @param {Recommendation} item @param {HTMLButtonElement} button */
+  async #refuse({ lora }, button) {
+    const entry = await attempt(() => say(lora, "down", this.asked), { button, failed: "Not noted" });
+    if (!entry) return;
+    button.closest("li")?.remove();
+    const back = () => void attempt(() => request("DELETE", `recommendations/feedback/${entry.id}`), { failed: "Not taken back" }).then(() => this.again());
+    toast(`${titleOf(lora)} is suggested less for prompts like this.`, { action: { label: "Undo", run: back } });
   }
 }
+
+/** What the user thinks of a suggestion. @param {import("../types.js").Lora} lora @param {"down"|"chosen"} verdict @param {string} subject the prompt it was made for */
+const say = (lora, verdict, subject) => request("POST", "recommendations/feedback", { body: { verdict, kind: "prompt", lora_id: lora.id, subject } });

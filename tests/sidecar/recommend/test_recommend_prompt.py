@@ -155,3 +155,18 @@ def test_kept_tokens_that_are_damaged_are_made_anew(ask: Ask, state: State) -> N
         file.write_bytes(damage)
         state.recommender.refresh()
         assert ask("fishing boats, gulls") == before
+
+
+def test_feedback_changes_later_rankings_and_is_taken_back(ask: Ask, api: TestClient) -> None:
+    prompt = "harbour view, boats, quay"
+    first, second = ask(prompt)[:2]
+    assert {first["lora"]["name"], second["lora"]["name"]} == {"harbour", "large_one"}
+    for _ in range(3):
+        said = {"verdict": "down", "kind": "prompt", "lora_id": first["lora"]["id"], "subject": prompt}
+        assert api.post("recommendations/feedback", json=said).status_code == 201
+    refused, other = {item["lora"]["name"]: item for item in ask(prompt)}, second["lora"]["name"]
+    after = refused[first["lora"]["name"]]
+    assert after["score"] < first["score"] and refused[other]["score"] > second["score"]
+    assert after["reasons"][-1]["kind"] == "feedback"
+    api.delete("recommendations/feedback").raise_for_status()
+    assert ask(prompt)[:2] == [first, second]
