@@ -34,6 +34,7 @@ from sidecar.prompts.routes import (  # noqa: E402
     compose_prompt,
     lint_prompt,
 )
+from sidecar.recommend.service import Recommender  # noqa: E402
 from sidecar.settings import Settings  # noqa: E402
 from sidecar.state import State  # noqa: E402
 from sidecar.tasks import Tasks  # noqa: E402
@@ -112,7 +113,8 @@ def open_state(data: Path) -> State:
     database, events, settings = Database(data), Events(), Settings(data=data)
     library = Library(database, events, settings, watch=False)
     library.scanner.first_done.set()
-    return State(settings, "", database, events, library, Tasks(events))
+    recommender = Recommender(database, events, settings.data, lambda: False)
+    return State(settings, "", database, events, library, Tasks(events), recommender)
 
 
 def main() -> None:
