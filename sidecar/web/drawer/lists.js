@@ -5,7 +5,6 @@ import { h } from "../dom.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
 import { Field, isDirty, savesText } from "./edit.js";
-import { groupsHint, openWordGroups } from "./words.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {import("./fields.js").Part} Part */
@@ -17,6 +16,14 @@ const joined = (/** @type {string[]} */ theirs, /** @type {string[]} */ mine) =>
   ...mine.filter((word) => !theirs.some((one) => one.toLowerCase() === word.toLowerCase())),
 ];
 
+/** A short word on groups that the user arranged; "" for what the trigger words say by themselves. */
+function groupsHint(/** @type {Detail} */ { word_groups, values }) {
+  if (!word_groups || !values?.["word_groups"]?.some(({ source }) => source === "user")) return "";
+  return `Arranged by you: ${word_groups.map(nameOf).join(" · ")}`;
+}
+
+const nameOf = (/** @type {import("../types.js").WordGroup} */ { name, negative, words }) => name || (negative ? "negative" : (words[0] ?? "empty"));
+
 /** @returns {Part} */
 export function wordsField(/** @type {Saved} */ saved) {
   const field = new Field("Trigger words", "trigger_words", saved, { both: joined });
@@ -27,7 +34,10 @@ export function wordsField(/** @type {Saved} */ saved) {
   const arranged = h("p", { class: "hint words-arranged", hidden: true });
   /** @type {Detail|null} */
   let shown = null;
-  arrange.addEventListener("click", () => shown && openWordGroups(shown, saved));
+  arrange.addEventListener("click", async () => {
+    const { openWordGroups } = await import("./words.js");
+    if (shown) openWordGroups(shown, !arranged.hidden, saved);
+  });
   /** @type {string[]} */
   let now = [];
   const draw = () => {

@@ -13,22 +13,15 @@ const MOST = 100;
 const MODES = /** @type {[WordGroup["mode"], string][]} */ ([["always", "Always added"], ["ask", "Only if I choose them"], ["never", "Never added"]]);
 const PLACES = /** @type {[WordGroup["place"], string][]} */ ([["end", "At the end"], ["beside", "Beside the tag"], ["start", "At the start"]]);
 
-/** A short word on groups that the user arranged; "" for what the trigger words say by themselves. */
-export function groupsHint(/** @type {Detail} */ { word_groups, values }) {
-  if (!word_groups || !values?.["word_groups"]?.some(({ source }) => source === "user")) return "";
-  return `Arranged by you: ${word_groups.map(nameOf).join(" · ")}`;
-}
-
-const nameOf = (/** @type {WordGroup} */ { name, negative, words }) => name || (negative ? "negative" : (words[0] ?? "empty"));
-
 /**
  * @param {Detail} detail
+ * @param {boolean} arranged the user has said something of them
  * @param {(detail: Detail) => void} saved
  */
-export function openWordGroups(detail, saved) {
+export function openWordGroups(detail, arranged, saved) {
   const list = h("ol", { class: "group-rows", "aria-label": "Groups" });
   const more = h("button", { class: "small-button", type: "button" }, icon("plus"), "Add a group");
-  const back = h("button", { class: "quiet", type: "button", hidden: !groupsHint(detail) }, icon("undo"), "As the trigger words say");
+  const back = h("button", { class: "quiet", type: "button", hidden: !arranged }, icon("undo"), "As the trigger words say");
   const cancel = h("button", { class: "small-button", type: "button" }, "Cancel");
   const save = h("button", { class: "small-button strong", type: "submit" }, "Save");
   const about = "Words of a group go into the prompt together, and never twice. Of several outfits only the one that the prompt speaks of is used, else the first that is always added.";

@@ -37,6 +37,12 @@ function memberOf(/** @type {SetLora} */ member) {
   return { lora_id, name, weight, te, unet, in: member.in, mid, out, dyn, words };
 }
 
+/** Do both say the same? */
+export const same = (/** @type {SetContent} */ one, /** @type {SetContent} */ other) => JSON.stringify(contentOf(one)) === JSON.stringify(contentOf(other));
+
+/** @returns {SetContent} what the user says in it, on its own */
+export const copyOf = (/** @type {SetContent} */ { name, loras, prompt, negative_prompt, notes, base_model }) => structuredClone({ name, loras, prompt, negative_prompt, notes, base_model });
+
 /** @returns {SetContent} */
 export const emptySet = () => ({ name: "", loras: [], prompt: "", negative_prompt: "", notes: "", base_model: null });
 

@@ -1,5 +1,4 @@
 // One set being edited. Nothing is saved before the user says so; changes that are left behind are kept until then.
-import { copy } from "../actions.js";
 import { ApiError, request } from "../api.js";
 import { attempt } from "../ask.js";
 import { bridge } from "../bridge.js";
@@ -8,32 +7,24 @@ import { live } from "../events.js";
 import { icon } from "../icons.js";
 import { library } from "../library.js";
 import { nothing, trouble } from "../pages/parts.js";
-import { menuButton, openMenu } from "../popup.js";
 import { preferences } from "../preferences.js";
 import { query } from "../query.js";
 import { toast } from "../toast.js";
-import { NAME_LENGTH, NAME_PATTERN, contentOf, deleteSet, duplicate, emptySet, tagOfSet, useLabel, useSet } from "./actions.js";
+import { NAME_LENGTH, NAME_PATTERN, contentOf, copyOf, deleteSet, emptySet, same } from "./actions.js";
 import { Clash } from "./clash.js";
-import { exportSet } from "./exchange.js";
 import { Members } from "./members.js";
 import { OwnPicture } from "./own-picture.js";
 import { missingIn } from "./picture.js";
-import { openVersions } from "./versions.js";
+import { textField, useLine } from "./editor-parts.js";
 
 /** @typedef {import("../types.js").LoraSet} LoraSet */
 /** @typedef {import("../types.js").SetContent} SetContent */
-/** @typedef {import("../types.js").SetLora} SetLora */
 
 /** Changes that were left behind, by the id of their set; null: of a new one. @type {Map<number|null, {base: LoraSet|null, draft: SetContent}>} */
 const drafts = new Map();
 
 /** Were changes of this set left behind? */
 export const hasDraft = (/** @type {number|null} */ id) => drafts.has(id);
-
-const same = (/** @type {SetContent} */ one, /** @type {SetContent} */ other) => JSON.stringify(contentOf(one)) === JSON.stringify(contentOf(other));
-
-/** @returns {SetContent} what the user says in it, on its own */
-const copyOf = (/** @type {SetContent} */ { name, loras, prompt, negative_prompt, notes, base_model }) => structuredClone({ name, loras, prompt, negative_prompt, notes, base_model });
 
 export class Editor {
   /**
@@ -87,9 +78,7 @@ export class Editor {
   #showDeleted(/** @type {LoraSet} */ set) {
     const back = h("button", { class: "small-button strong", type: "button" }, icon("undo"), "Bring it back");
     back.addEventListener("click", async () => {
-      if (!(await attempt(() => request("POST", `sets/${set.id}/restore`, { body: {} }), { button: back, failed: "Not brought back" }))) return;
-      this.container.replaceChildren();
-      await this.open();
+      if (await attempt(() => request("POST", `sets/${set.id}/restore`, { body: {} }), { button: back, failed: "Not brought back" })) await (this.container.replaceChildren(), this.open());
     });
     const box = nothing("trash", `${set.name} was deleted`, ["Its versions are kept."]);
     box.append(back);
@@ -111,9 +100,14 @@ export class Editor {
     this.warning = h("div", { class: "problem missing", role: "status", hidden: true });
     this.clash = new Clash({ load: (set) => this.take(set), overwrite: (set) => ((this.base = set), void this.save()) });
     this.members = new Members(() => this.#changed());
-    this.prompt = this.#text("prompt", "Prompt", "Words of the prompt. It may hold tags, and other sets: <set:NAME>", true);
-    this.negative = this.#text("negative_prompt", "Negative prompt", "Goes into the negative prompt wherever the set is used", true);
-    this.notes = this.#text("notes", "Notes", "Anything worth remembering", false);
+    const text = (/** @type {"prompt"|"negative_prompt"|"notes"} */ name, /** @type {string} */ label, /** @type {string} */ placeholder, /** @type {boolean} */ sets) =>
+      textField(label, placeholder, sets ? () => this.id : null, (value) => {
+        this.draft[name] = value;
+        this.#changed();
+      });
+    this.prompt = text("prompt", "Prompt", "Words of the prompt. It may hold tags, and other sets: <set:NAME>", true);
+    this.negative = text("negative_prompt", "Negative prompt", "Goes into the negative prompt wherever the set is used", true);
+    this.notes = text("notes", "Notes", "Anything worth remembering", false);
     this.picture = new OwnPicture(signal, (set) => this.#pictured(set));
     this.baseBox = h("input", { "aria-label": "Base model", maxLength: 100, autocomplete: "off", spellcheck: false });
     const known = h("datalist", { id: "set-base-models" });
@@ -147,33 +141,6 @@ export class Editor {
       event.preventDefault();
       void this.save();
     }, { signal });
-  }
-
-  /** @param {"prompt"|"negative_prompt"|"notes"} name @param {string} label @param {string} placeholder @param {boolean} sets whether sets can be put in */
-  #text(name, label, placeholder, sets) {
-    const box = h("textarea", { class: "grows", rows: 2, placeholder, "aria-label": label, maxLength: 100_000 });
-    box.addEventListener("input", () => {
-      this.draft[name] = box.value;
-      this.#changed();
-    });
-    const insert = h("button", { class: "quiet", type: "button", "aria-haspopup": "menu", "aria-expanded": "false" }, icon("plus"), "A set");
-    insert.title = "Put the tag of another set in";
-    insert.setAttribute("aria-label", `Put a set into: ${label}`);
-    insert.addEventListener("click", () => void this.#insertSet(insert, box));
-    return { box, element: h("section", { class: "set-section", "aria-label": label }, h("div", { class: "field-head" }, h("h2", null, label), sets && insert), box) };
-  }
-
-  async #insertSet(/** @type {HTMLElement} */ anchor, /** @type {HTMLTextAreaElement} */ box) {
-    const answer = await attempt(() => request("GET", "sets?limit=100&sort=name"));
-    const others = /** @type {LoraSet[]} */ (answer?.items ?? []).filter(({ id }) => id !== this.id);
-    if (!others.length) return answer && toast("There is no other set yet.");
-    return openMenu(anchor, "Sets", others.map((set) => ({ label: set.name, icon: "list", run: () => {
-      const { value, selectionStart: at } = box;
-      const gap = at > 0 && !/\s$/.test(value.slice(0, at)) ? " " : "";
-      box.setRangeText(`${gap}${tagOfSet(set)}`, at, box.selectionEnd, "end");
-      box.focus();
-      box.dispatchEvent(new Event("input", { bubbles: true }));
-    } })));
   }
 
   /** Show what the set says from now on. */
@@ -247,19 +214,7 @@ export class Editor {
     const { base, use } = this;
     if (!use) return;
     use.hidden = !base;
-    if (!base) return;
-    const label = useLabel(base);
-    const main = h("button", { class: "small-button", type: "button", title: tagOfSet(base), onclick: () => useSet(base) }, icon(label === "Copy" ? "copy" : label === "Insert" ? "plus" : "minus"), label === "Copy" ? "Copy tag" : label);
-    const versions = h("button", { class: "small-button", type: "button", onclick: () => openVersions(base, { dirty: this.dirty, restored: (set) => this.take(set) }) }, icon("clock"), `Version ${base.version}`);
-    versions.setAttribute("aria-label", `Version ${base.version}: show all`);
-    const more = menuButton("More", "more", () => [
-      { label: `Copy ${tagOfSet(base)}`, icon: "copy", run: () => void copy(tagOfSet(base)) },
-      { label: "Make a copy", icon: "plus", run: () => void duplicate(base) },
-      { label: "Export as a file", icon: "download", run: () => void exportSet(base) },
-      null,
-      { label: "Delete", icon: "trash", danger: true, run: () => void this.#delete() },
-    ]);
-    use.replaceChildren(h("code", null, tagOfSet(base)), main, versions, more);
+    if (base) use.replaceChildren(...useLine(base, { dirty: () => this.dirty, restored: (set) => this.take(set), remove: () => void this.#delete() }));
   }
 
   async #delete() {
