@@ -14,20 +14,27 @@ from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, counted, hashed, part
 
 Places = npt.NDArray[np.int64]
 
-REST = 0.002  # seconds for other threads after each batch
-BATCH = 50
+REST = 0.004  # seconds for other threads after each batch
+BATCH = 10
+
+
+class Stopped(Exception):
+    """The index is not wanted any more."""
 
 
 class Rest:
-    """Lets other threads work now and then: taking texts apart holds the interpreter."""
+    """Lets other threads work now and then: taking texts apart holds the interpreter. Raises Stopped when that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._stopped = stopped
         self._done = 0
 
     def __call__(self) -> None:
         self._done += 1
         if self._done % BATCH == 0:
             time.sleep(REST)
+            if self._stopped():
+                raise Stopped
 
 
 class Index:

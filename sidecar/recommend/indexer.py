@@ -69,7 +69,7 @@ class Indexer:
             store = TokenStore(self._folder)
             loras = read_loras(database)
             prompts = read_prompts(database, loras)
-            rest = Rest()
+            rest = Rest(self._stopped.is_set)
             tokens = store.tokens_of(prompts, rest)
             index = Index(loras, prompts, tokens, rest)
             store.save(prompts, tokens)
@@ -104,6 +104,8 @@ class Indexer:
             except SidecarError as error:
                 log.warning("Recommendations are not brought up to date: %s", error.message)
             except Exception:  # the thread's outer edge
+                if self._stopped.is_set():
+                    return
                 log.exception("Recommendations could not be brought up to date")
             if self._stopped.wait(SHARE * (time.monotonic() - started)):
                 return
