@@ -25,6 +25,8 @@ BUSY_SECONDS = 5.0
 """Between looks at whether a scan is over."""
 SHARE = 20.0
 """Making it takes at most one part in so many of the time."""
+WANTED_SECONDS = 900.0
+"""It is kept up to date so long after somebody has asked for it: nobody pays for what he does not use."""
 _CHANGES = ("library.changed", "generation.recorded", "lora.edited")
 
 
@@ -39,6 +41,7 @@ class Indexer:
         self._folder = folder
         self._busy = busy
         self._revision = -1
+        self._asked = -WANTED_SECONDS
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recommend-index", daemon=True)
@@ -46,8 +49,13 @@ class Indexer:
     def start(self) -> None:
         """Start the thread."""
         self._events.subscribe(self._heard)
-        self._wake.set()
         self._thread.start()
+
+    def want(self) -> None:
+        """Somebody asks for recommendations."""
+        self._asked = time.monotonic()
+        if self._revision != self._database.revision:
+            self._wake.set()
 
     def stop(self) -> None:
         """End after what is being made."""
@@ -95,7 +103,7 @@ class Indexer:
             while self._busy():
                 if self._stopped.wait(BUSY_SECONDS if self.index else QUIET_SECONDS):
                     return
-            if self._database.revision == self._revision:
+            if self._database.revision == self._revision or time.monotonic() - self._asked > WANTED_SECONDS:
                 continue
             started = time.monotonic()
             try:

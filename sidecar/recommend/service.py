@@ -38,6 +38,7 @@ class Recommender:
         Raises:
             Unavailable: the first one is still being made.
         """
+        self._indexer.want()
         if self._indexer.index is None:
             raise Unavailable("Recommendations are being prepared; ask again in a moment.")
         return self._indexer.index
