@@ -38,7 +38,9 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: see its message.
     """
-    sys.setswitchinterval(0.0005)  # seconds; a request waits that long, not 5 ms, whenever the background computes
+    sys.setswitchinterval(
+        0.0005
+    )  # seconds; a request waits that long, not 5 ms, whenever the background computes
     gc.disable()  # until it serves: what is imported now stays, and looking it over again and again takes its time
     _start_log(settings.log_level)
     prepare_data_folder(settings.data)
