@@ -40,7 +40,13 @@ def activated(request: Request, prompts: Sequence[str]) -> list[Activated]:
     """The LoRAs of all images of a job, each with its weights once.
 
     The images of a batch share theirs: SDNext takes those of the last prompt that has any, the A1111 line the first's.
+    Those of one prompt are worked out once.
     """
+    if len(prompts) == 1:
+        (prompt,) = prompts
+        if prompt not in request.activated:
+            request.activated[prompt] = _of_one_image(request, host_tags(prompt, request.facts))
+        return request.activated[prompt]
     size = max(1, request.facts.batch_size)
     found: list[Activated] = []
     for start in range(0, len(prompts), size):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sidecar.database import Database
 from sidecar.prompts.facts import Facts
 from sidecar.prompts.resolve import Resolved, resolve_all
+
+if TYPE_CHECKING:
+    from sidecar.prompts.activation import Activated
 
 MAX_NEAREST_ASKED = 20
 """So many unknown names are compared with the library; who has more has another problem."""
@@ -24,11 +27,22 @@ class Note:
     lora: str | None = None
 
 
+class Likeness(NamedTuple):
+    """How alike contents are by their weights, by body_hash: `norms` ‖ΔW‖ at strength 1; `cosines` of pairs, in either order.
+
+    Pairs that have little in common, that cannot be compared or of which nothing is known yet are missing.
+    """
+
+    norms: dict[str, float]
+    cosines: dict[tuple[str, str], float]
+
+
 @dataclass
 class Request:
     """One prompt, or one batch, on its way to a host.
 
     `complete` tells whether the catalogue has seen every file: when not, an unknown name may just not be read yet.
+    `likeness` says how alike LoRAs are by their weights, where that is to be looked at.
     """
 
     database: Database
@@ -38,9 +52,12 @@ class Request:
     complete: bool = True
     seed: int | None = None
     words_done: frozenset[str] = frozenset()
+    likeness: Callable[[Sequence[str]], Likeness] | None = None
     notes: list[Note] = field(default_factory=list)
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     draws: list[dict[str, Any]] = field(default_factory=list)
+    activated: dict[str, list[Activated]] = field(default_factory=dict)
+    shown: dict[str, list[Activated]] = field(default_factory=dict)
     _noted: set[Note] = field(default_factory=set)
     _resolved: dict[str, Resolved | None] = field(default_factory=dict)
 

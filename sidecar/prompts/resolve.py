@@ -28,6 +28,7 @@ class Resolved(NamedTuple):
     alias: str | None
     twins: int = 0
     how: str | None = None
+    body_hash: str | None = None
 
 
 DAMAGED = "l.present AND r.active AND l.state IN ('broken', 'unreadable')"
@@ -42,7 +43,7 @@ def is_damaged(reader: sqlite3.Connection, name: str) -> bool:
     return reader.execute(query, (name.strip().casefold(),)).fetchone() is not None
 
 
-_COLUMNS = f"""SELECT l.id, l.stem, l.folder, l.base_model, l.alias, l.sort_name,
+_COLUMNS = f"""SELECT l.id, l.stem, l.folder, l.base_model, l.alias, l.sort_name, l.body_hash,
            i.weight AS own_weight, l.weight, coalesce(i.trigger_words, l.trigger_words) AS trigger_words,
            coalesce(i.negative_prompt, l.negative_prompt, '') AS negative_prompt, i.word_groups
     FROM loras l JOIN roots r ON r.id = l.root_id LEFT JOIN identities i ON i.id = l.identity_id
@@ -112,5 +113,6 @@ def _resolved(row: sqlite3.Row, how: str | None, twins: int = 0) -> Resolved:
     weight = row["weight"] if row["own_weight"] is None else row["own_weight"]
     by = None if weight is None else "author" if row["own_weight"] is None else "you"
     return Resolved(
-        row["id"], row["stem"], row["folder"], weight, by, groups, row["base_model"], row["alias"], twins, how
-    )
+        row["id"], row["stem"], row["folder"], weight, by, groups, row["base_model"], row["alias"], twins, how,
+        row["body_hash"],
+    )  # fmt: skip

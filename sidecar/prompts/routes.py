@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -12,6 +13,7 @@ from sidecar.errors import BadRequest
 from sidecar.prompts.compose import MAX_PROMPT, compose_all
 from sidecar.prompts.lint.checks import lint
 from sidecar.prompts.request import Request
+from sidecar.recommend.weightspace.near import likeness
 from sidecar.responses import json_response
 from sidecar.state import State, get_state
 
@@ -57,6 +59,7 @@ def _request(state: State, told: Told) -> Request:
         mode=state.settings.before_generating,
         weight_cap=state.settings.weight_cap,
         complete=state.library.is_complete(),
+        likeness=partial(likeness, state.database),
     )
 
 

@@ -426,16 +426,17 @@ def test_compare_tells_what_differs(loras: Path, work: Work, api: TestClient) ->
     assert 0.85 < answer["similarity"] < 0.95
 
 
-def test_the_same_weights_have_the_similarity_of_one_and_strangers_have_none(
+def test_the_same_weights_have_the_similarity_of_one_and_strangers_next_to_nothing(
     loras: Path, work: Work, api: TestClient
 ) -> None:
     shutil.copy(save_tensors(loras / "a.safetensors", kohya(LORA)), loras / "b.safetensors")
     save_tensors(loras / "c.safetensors", kohya(make_weights(2)))
     work()
     known = ids_of(api)
-    for names, similarity in (("ab", 1.0), ("ac", None)):
+    for names, similarity in (("ab", 1.0), ("ac", 0.0)):
         ids = ",".join(str(known[name]) for name in names)
-        assert api.get("duplicates/compare", params={"ids": ids}).json()["similarity"] == similarity
+        answer = api.get("duplicates/compare", params={"ids": ids}).json()
+        assert answer["similarity"] == pytest.approx(similarity, abs=0.05)
 
 
 @pytest.mark.parametrize(("ids", "status"), [("", 400), ("1", 400), ("1,x", 400), ("4711,4712", 404)])

@@ -1,4 +1,4 @@
-"""The page of duplicates: three kinds, comparing, keeping one, keeping all, and taking each of it back."""
+"""The page of duplicates: four kinds, comparing, keeping one, keeping all, and taking each of it back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from lora_files import add_side_file
 from playwright.sync_api import Page, expect
 from web_sidecar import Sidecar
-from weight_files import kohya, make_weights, save_tensors
+from weight_files import kohya, make_weights, save_tensors, with_noise
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_one_copy_is_kept_with_what_the_other_had_and_it_can_be_undone(
     assert not (loras / "alpha.safetensors").exists()
     assert "about alpha" in (loras / "alpha (1).json").read_text()
     group.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("region", name="alpha").get_by_role("radio")).to_have_count(2)
+    expect(group.get_by_role("button", name="Keep the chosen, remove the other")).to_be_visible()
     assert (loras / "alpha.safetensors").exists()
 
 
@@ -101,3 +101,34 @@ def test_files_that_are_no_duplicates_are_not_listed_again(duplicates: Page) -> 
     page.reload()
     page.get_by_role("tab", name="Saved anew").click()
     expect(page.get_by_role("region", name="delta")).to_be_visible()
+
+
+def test_what_is_nearly_the_same_is_told_apart_and_settled_one_by_one(
+    own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    loras = tmp_path / "Lora"
+    base = make_weights(1)
+    save_tensors(loras / "last.safetensors", kohya(base), "F32")
+    save_tensors(loras / "epoch 8.safetensors", kohya(with_noise(base, 0.15)), "F16")
+    save_tensors(loras / "epoch 4.safetensors", kohya(with_noise(base, 0.45, 9)), "F16")
+    save_tensors(loras / "stranger.safetensors", kohya(make_weights(2)), "F16")
+    page = open_page(own_sidecar(loras))
+    page.get_by_role("link", name="Duplicates").click()
+    tab = page.get_by_role("tab", name=re.compile("^Nearly the same ?1 "))
+    expect(tab).to_be_visible(timeout=20_000)
+    tab.click()
+    expect(page.get_by_role("button", name="Keep all")).to_have_count(1)  # of this group, not of all of them
+    group = page.get_by_role("region", name="last")
+    expect(group.get_by_role("radio")).to_have_count(2)
+    expect(group.get_by_role("row", name="epoch 8")).to_contain_text(re.compile(r"97\.\d %"))
+    page.get_by_label("How much alike").select_option("0.8")
+    expect(group.get_by_role("radio")).to_have_count(3)
+    group.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("dialog")).to_contain_text("point the same way to 8")
+    page.keyboard.press("Escape")
+    group.get_by_role("button", name="Keep the chosen, remove 2").click()
+    expect(group).to_contain_text("2 copies moved to the trash")
+    assert not (loras / "epoch 8.safetensors").exists()
+    group.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Keep the chosen, remove 2")).to_be_visible()
+    assert (loras / "epoch 8.safetensors").exists()

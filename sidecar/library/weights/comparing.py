@@ -15,6 +15,8 @@ from sidecar.library.weights.duplicates import describe_files
 
 MOST = 50
 MAX_VALUE = 2_000  # characters of one header value
+SECONDS = 10.0
+MOST_MEASURED = 12
 
 _FROM_ITEM = (
     "name", "title", "folder", "size", "precision", "rank", "network", "state", "added", "modified", "base_model",
@@ -26,8 +28,8 @@ _FROM_DETAIL = ("notes", "negative_prompt", "author", "version")
 def compare(database: Database, lora_ids: Sequence[int]) -> dict[str, Any]:
     """{"fields": [{field, values by id, same}], "header": [{key, values by id}] (only what differs), "similarity"}.
 
-    `similarity` is the cosine of the weights: 1 for the same bytes, what the comparison found for weights saved
-    otherwise (the lowest of all pairs), null when they were not compared.
+    `similarity` is the cosine of the weights, the lowest of all pairs: 1 for the same bytes, what the comparison found for
+    weights saved otherwise, else worked out now; null when that cannot be done, or not in `SECONDS`.
 
     Raises:
         BadRequest: fewer than two ids, or too many. NotFound: no such LoRA.
@@ -52,7 +54,7 @@ def compare(database: Database, lora_ids: Sequence[int]) -> dict[str, Any]:
     return {
         "fields": fields,
         "header": _differing_header({lora_id: details[lora_id]["metadata"] for lora_id in ids}),
-        "similarity": _similarity(database, ids),
+        "similarity": _known_similarity(database, ids) or _measured_similarity(database, ids),
     }
 
 
@@ -89,7 +91,15 @@ def _differing_header(headers: dict[int, dict[str, str]]) -> list[dict[str, Any]
     return differing
 
 
-def _similarity(database: Database, ids: list[int]) -> float | None:
+def _measured_similarity(database: Database, ids: list[int]) -> float | None:
+    if len(ids) > MOST_MEASURED:
+        return None
+    from sidecar.recommend.weightspace.answering import lowest_cosine  # numpy is loaded when there is work
+
+    return lowest_cosine(database, ids, SECONDS)
+
+
+def _known_similarity(database: Database, ids: list[int]) -> float | None:
     reader = database.reader()
     marks = orjson.dumps(ids).decode()
     rows = reader.execute(

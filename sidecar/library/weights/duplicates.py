@@ -1,4 +1,5 @@
-"""Groups of files that are one LoRA: byte for byte, with the same weights, or with the same weights saved otherwise."""
+"""Groups of files that are one LoRA: byte for byte, with the same weights, or with the same weights saved otherwise; and of
+files that are nearly one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from sidecar.library.weights.fingerprinting import count_due
 from sidecar.library.weights.tensor_formats import FLOATS
 from sidecar.memo import remember
 
-KINDS = ("file", "weights", "resaved")
+KINDS = ("file", "weights", "resaved", "near")
+ALIKE = 0.9  # the cosine from which on files are listed as nearly the same
 SHOWN = 200  # files of one group in a list
 MOST_IGNORED = 200
 
@@ -43,19 +45,23 @@ class _File(NamedTuple):
     """It is there, or on a drive that is away."""
 
 
-def find_groups(database: Database, kind: str | None = None) -> list[Group]:
+def find_groups(database: Database, kind: str | None = None, alike: float = ALIKE) -> list[Group]:
     """All groups, the one that wastes most first.
 
     With a `kind` only this relation counts: "file" the same bytes, "weights" the same tensors under different headers,
     "resaved" the same weights in another number format, order or rank; else all three, and a group's kind is the
-    loosest that it takes. A group has two files that are there (or on a drive that is away) at least.
+    loosest that it takes. "near" are LoRAs of their own with nearly the same weights, by sketches whose cosine is `alike`
+    at least: another epoch, a merge, another rank. A group has two files that are there (or on a drive that is away) at
+    least.
 
     Raises:
         BadRequest: an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise BadRequest(f"There is no kind {kind!r} of duplicates; there are {', '.join(KINDS)}.")
-    return remember(database, ("duplicates", kind), lambda: _find_groups(database.reader(), kind))
+    return remember(
+        database, ("duplicates", kind, alike), lambda: _find_groups(database.reader(), kind, alike)
+    )
 
 
 def duplicate_ids(database: Database) -> set[int]:
@@ -67,8 +73,10 @@ def duplicate_ids(database: Database) -> set[int]:
     )
 
 
-def _find_groups(reader: sqlite3.Connection, kind: str | None) -> list[Group]:
+def _find_groups(reader: sqlite3.Connection, kind: str | None, alike: float) -> list[Group]:
     pairs = [] if kind in ("file", "weights") else _resaved(reader)
+    if kind == "near":
+        pairs = _near(reader, alike, set(pairs))
     files = _candidates(reader, pairs)
     ignored = _ignored(reader)
     touched = {lora_id for pair in ignored for lora_id in pair}
@@ -86,7 +94,7 @@ def _find_groups(reader: sqlite3.Connection, kind: str | None) -> list[Group]:
     by_id = {file.id: file for file in files}
     found = []
     for members in groups.members():
-        group = _group([by_id[lora_id] for lora_id in members])
+        group = _group([by_id[lora_id] for lora_id in members], "near" if kind == "near" else "resaved")
         if group is not None and kind in (None, group.kind):
             found.append(group)
     return sorted(found, key=lambda group: (-group.wasted, group.ids))
@@ -110,6 +118,11 @@ def _resaved(reader: sqlite3.Connection) -> list[tuple[str, str]]:
     return [(row["a"], row["b"]) for row in reader.execute("SELECT a, b FROM resaved WHERE state = 'same'")]
 
 
+def _near(reader: sqlite3.Connection, alike: float, resaved: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    rows = reader.execute("SELECT one, other FROM near WHERE cosine >= ?", (alike,))
+    return [pair for row in rows if (pair := (row["one"], row["other"])) not in resaved]
+
+
 def _ignored(reader: sqlite3.Connection) -> set[tuple[int, int]]:
     return {(row[0], row[1]) for row in reader.execute("SELECT lora_id, other_id FROM duplicates_ignored")}
 
@@ -126,12 +139,12 @@ def _relations(
         yield contents.get(one, []) + contents.get(other, [])
 
 
-def _group(files: list[_File]) -> Group | None:
+def _group(files: list[_File], loosest: str) -> Group | None:
     if sum(file.counts for file in files) < 2:
         return None
     kind = "file"
     if len({file.sha256 for file in files}) > 1:
-        kind = "weights" if len({file.body for file in files}) == 1 else "resaved"
+        kind = "weights" if len({file.body for file in files}) == 1 else loosest
     sizes = [file.size for file in files if file.present]
     return Group(kind, sum(sizes) - max(sizes, default=0), tuple(file.id for file in files))
 
@@ -160,40 +173,71 @@ class _Union:
         return found.values()
 
 
-def list_duplicates(database: Database, *, kind: str | None, limit: int, offset: int) -> dict[str, Any]:
+def list_duplicates(
+    database: Database, *, kind: str | None, alike: float = ALIKE, limit: int, offset: int
+) -> dict[str, Any]:
     """A page of groups: {items: [{kind, key, wasted, count, loras}], total, wasted, pending, next_cursor}.
+
+    LoRAs of a group of kind "near" have their `likeness` with the first of it: a cosine, or null when it is below what is kept.
 
     Raises:
         BadRequest: an unknown kind.
     """
     return remember(
-        database, ("duplicates page", kind, limit, offset), lambda: _list_page(database, kind, limit, offset)
+        database,
+        ("duplicates page", kind, alike, limit, offset),
+        lambda: _list_page(database, kind, alike, limit, offset),
     )
 
 
-def _list_page(database: Database, kind: str | None, limit: int, offset: int) -> dict[str, Any]:
-    groups = find_groups(database, kind)
+def _list_page(database: Database, kind: str | None, alike: float, limit: int, offset: int) -> dict[str, Any]:
+    groups = find_groups(database, kind, alike)
     end = offset + limit
     page = groups[offset:end]
     described = describe_files(database, [lora_id for group in page for lora_id in group.ids[:SHOWN]])
-    return {
-        "items": [
+    items = []
+    for group in page:
+        loras = sorted(
+            (described[lora_id] for lora_id in group.ids[:SHOWN] if lora_id in described), key=_worth
+        )
+        if kind == "near":
+            likeness = _likeness(database.reader(), [lora["id"] for lora in loras])
+            loras = [{**lora, "likeness": likeness.get(lora["id"])} for lora in loras]
+            loras[1:] = sorted(loras[1:], key=lambda lora: -(lora["likeness"] or 0))
+        items.append(
             {
                 "kind": group.kind,
                 "key": str(group.ids[0]),
                 "wasted": group.wasted,
                 "count": len(group.ids),
-                "loras": sorted(
-                    (described[lora_id] for lora_id in group.ids[:SHOWN] if lora_id in described), key=_worth
-                ),
+                "loras": loras,
             }
-            for group in page
-        ],
+        )
+    return {
+        "items": items,
         "total": len(groups),
         "wasted": sum(group.wasted for group in groups),
-        "pending": count_due(database),
+        "pending": _count_unpaired(database) if kind == "near" else count_due(database),
         "next_cursor": str(end) if end < len(groups) else None,
     }
+
+
+def _likeness(reader: sqlite3.Connection, lora_ids: list[int]) -> dict[int, float]:
+    """The cosine of each with the first, of those that are known."""
+    rows = reader.execute(
+        """SELECT l.id, CASE WHEN l.body_hash = f.body_hash THEN 1.0 ELSE n.cosine END AS cosine
+           FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value JOIN loras f ON f.id = ?
+           LEFT JOIN near n ON n.one = min(l.body_hash, f.body_hash) AND n.other = max(l.body_hash, f.body_hash)""",
+        (orjson.dumps(lora_ids).decode(), lora_ids[0]),
+    )
+    return {row["id"]: row["cosine"] for row in rows}
+
+
+def _count_unpaired(database: Database) -> int:
+    from sidecar.recommend.weightspace.pairing import count_unpaired  # numpy is loaded when there is work
+    from sidecar.recommend.weightspace.store import status
+
+    return status(database)["pending"] + count_unpaired(database)
 
 
 def _worth(item: dict[str, Any]) -> tuple[Any, ...]:

@@ -19,8 +19,12 @@ from sidecar.state import State
 MOST = 200
 
 
-def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = True) -> dict[str, Any]:
+def resolve(
+    state: State, keep: int, remove: Sequence[int], *, merge: bool = True, near: float | None = None
+) -> dict[str, Any]:
     """Keep one file and put its duplicates into the trash: {action, freed, in_trash_days, done, failed: [{id, reason}]}.
+
+    With `near` they are those listed as nearly the same, from this cosine on, besides the duplicates.
 
     With `merge` the kept one first gets what the user said about the others and their side files, where it has none. A
     file whose side files could not be copied stays. `freed` counts once the trash is emptied.
@@ -33,7 +37,7 @@ def resolve(state: State, keep: int, remove: Sequence[int], *, merge: bool = Tru
     if not 1 <= len(removed) <= MOST:
         raise BadRequest(f"Name the files to remove: 1 to {MOST}, other than the one to keep.")
     rows = _rows(state, [keep, *removed])
-    _check(state, rows, keep, removed)
+    _check(state, rows, keep, removed, near)
     freed = {lora_id: _space(rows[lora_id], rows[keep]) for lora_id in removed}
     own = set(_side_files(rows[keep])) if merge else set()
     summary = (
@@ -77,9 +81,15 @@ def _rows(state: State, lora_ids: list[int]) -> dict[int, sqlite3.Row]:
     return found
 
 
-def _check(state: State, rows: dict[int, sqlite3.Row], keep: int, removed: list[int]) -> None:
-    """What is about to be removed must be in the file that stays, and that file must be there, now."""
-    together = next((group.ids for group in find_groups(state.database) if keep in group.ids), ())
+def _check(
+    state: State, rows: dict[int, sqlite3.Row], keep: int, removed: list[int], near: float | None
+) -> None:
+    """What is about to be removed must be in the file that stays, or near to it when that is wanted, and that file must be
+    there, now."""
+    groups = find_groups(state.database)
+    if near is not None:
+        groups = [*groups, *find_groups(state.database, "near", near)]
+    together = {lora_id for group in groups if keep in group.ids for lora_id in group.ids}
     for lora_id in removed:
         if lora_id not in together:
             raise BadRequest(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from sidecar.errors import BadRequest
 from sidecar.library.weights.comparing import compare
-from sidecar.library.weights.duplicates import MOST_IGNORED, ignore, list_duplicates
+from sidecar.library.weights.duplicates import ALIKE, MOST_IGNORED, ignore, list_duplicates
 from sidecar.library.weights.inspecting import get_inspection
 from sidecar.library.weights.raw_files import list_side_files
 from sidecar.library.weights.resolving import MOST, resolve
@@ -19,6 +19,7 @@ from sidecar.state import State, get_state
 router = APIRouter(tags=["weights"])
 
 Sidecar = Annotated[State, Depends(get_state)]
+Alike = Annotated[float, Query(ge=0.8, le=1)]
 
 
 @router.get("/loras/{lora_id}/inspect")
@@ -38,14 +39,15 @@ def get_side_files(lora_id: int, state: Sidecar) -> Response:
 def get_duplicates(
     state: Sidecar,
     kind: str | None = None,
+    alike: Alike = ALIKE,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
 ) -> Response:
-    """Groups of files that are one LoRA, the most wasteful first."""
+    """Groups of files that are one LoRA, or nearly one, the most wasteful first."""
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
         raise BadRequest("The cursor is not one that a list has given; start again without it.")
     return json_response(
-        list_duplicates(state.database, kind=kind or None, limit=limit, offset=int(cursor or 0))
+        list_duplicates(state.database, kind=kind or None, alike=alike, limit=limit, offset=int(cursor or 0))
     )
 
 
@@ -63,17 +65,19 @@ def _numbers(ids: str) -> list[int]:
 
 
 class Resolution(BaseModel):
-    """Which file stays, which go to the trash, and whether the one that stays gets what only the others have."""
+    """Which file stays, which go to the trash, and whether the one that stays gets what only the others have. With `near` they
+    need not be the same, only as much alike as that."""
 
     keep: int
     remove: Annotated[list[int], Field(min_length=1, max_length=MOST)]
     merge: bool = True
+    near: Annotated[float, Field(ge=0.8, le=1)] | None = None
 
 
 @router.post("/duplicates/resolve")
 def resolve_duplicates(request: Resolution, state: Sidecar) -> Response:
     """Keep one of several duplicates."""
-    return json_response(resolve(state, request.keep, request.remove, merge=request.merge))
+    return json_response(resolve(state, request.keep, request.remove, merge=request.merge, near=request.near))
 
 
 class Ignored(BaseModel):

@@ -20,6 +20,7 @@ from sidecar.prompts.lint.fitting import (
 from sidecar.prompts.lint.names import check_names
 from sidecar.prompts.lint.places import check_places
 from sidecar.prompts.lint.problems import LEVELS, Look, Problem
+from sidecar.prompts.lint.pulling import check_directions
 from sidecar.prompts.lint.weights import check_weights
 from sidecar.prompts.request import Request
 
@@ -54,6 +55,7 @@ def _all(look: Look) -> Iterator[Problem]:
     yield from check_places(look)
     yield from check_words(look)
     yield from check_sum(look.request, look.prompt)
+    yield from check_directions(look)
     yield from check_stale(look.request, [look.prompt])
 
 
@@ -61,7 +63,7 @@ def check_composed(request: Request, prompts: Sequence[str], negatives: Sequence
     """Note what is still wrong with prompts that are composed, but for what composing has noted itself."""
     for prompt in prompts:
         look = Look(request, prompt)
-        for check in (check_names, check_weights, check_bases, check_twice, check_places):
+        for check in (check_names, check_weights, check_bases, check_twice, check_places, check_directions):
             _note(request, check(look))
     for negative in negatives:
         _note(request, check_places(Look(request, "", negative)))

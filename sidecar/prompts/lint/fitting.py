@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from sidecar.library.word_groups import Group
-from sidecar.prompts.activation import activated, host_tags
+from sidecar.prompts.activation import Activated, activated, host_tags
 from sidecar.prompts.expand import Expander, scale_of
 from sidecar.prompts.facts import fits
 from sidecar.prompts.grammar import Tag, find_tags, format_weight
@@ -100,12 +100,19 @@ def check_twice(look: Look) -> Iterator[Problem]:
         yield _at(tag, "warning", "twice", message, found, left_out(tag, look.prompt), joined)
 
 
-def sum_of_weights(request: Request, prompt: str) -> float:
-    """All weights that the picture shows, without their signs: also those that sets and draws bring."""
-    if any(tag.is_set or tag.is_draw for tag in find_tags(prompt)):
+def shown(request: Request, prompt: str) -> list[Activated]:
+    """The LoRAs that the picture shows: also those that sets and draws bring."""
+    if not any(tag.is_set or tag.is_draw for tag in find_tags(prompt)):
+        return activated(request, [prompt])
+    if prompt not in request.shown:
         scratch = Request(request.database, request.facts, "tell", complete=request.complete, seed=0)
-        prompt = Expander(scratch).expand(prompt).text
-    return sum(abs(one.unet[0]) for one in activated(request, [prompt]))
+        request.shown[prompt] = activated(request, [Expander(scratch).expand(prompt).text])
+    return request.shown[prompt]
+
+
+def sum_of_weights(request: Request, prompt: str) -> float:
+    """All weights that the picture shows, without their signs."""
+    return sum(abs(one.unet[0]) for one in shown(request, prompt))
 
 
 def check_sum(request: Request, prompt: str, field: str = PROMPT) -> Iterator[Problem]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sidecar.errors import Unavailable
 from sidecar.library import base_model
 from sidecar.library.header import BrokenHeader
 from sidecar.library.weights.delta import Delta, read_delta
@@ -20,20 +18,34 @@ from sidecar.library.weights.tensors import Array, BrokenTensor, Tensors
 from sidecar.recommend.weightspace.architecture import architecture_of
 from sidecar.recommend.weightspace.factors import exact_inner
 
-SECONDS = 60.0  # after which it gives up
 _PARTS = ("text encoder", "text encoder 2", "text encoder 3", "unet", "transformer")
+
+Pair = tuple[int, int]
+"""Two files by their places, the smaller first; a file with itself is one too."""
+Step = Callable[[int, int], None]
+"""Told (layers done, layers in all); what it raises ends the work."""
 
 
 @dataclass
 class Measured:
     """⟨ΔWᵢ, ΔWⱼ⟩ (at strength 1) of files, summed over each block's layers, as n × n matrices by the block's name.
 
-    `problems` says of a file, by its place, why nothing can be said of it; its rows and columns mean nothing.
+    Blocks are in the order in which the signal passes them; `parts` says which model each is of. `problems` says of a file,
+    by its place, why nothing can be said of it; its rows and columns mean nothing.
     """
 
     architecture: str | None = None
     blocks: dict[str, Array] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
+
+    def pair(self, one: int, other: int) -> Known:
+        """What `measure_files` takes as known of two files."""
+        return {name: (self.parts[name], float(gram[one, other])) for name, gram in self.blocks.items()}
+
+
+Known = Mapping[str, tuple[str, float]]
+"""Of two files: each block's part and inner product."""
 
 
 class _File:
@@ -48,14 +60,14 @@ class _File:
         self.base = base_model.detect(tensors.header)[0]
 
 
-def measure_files(paths: Sequence[str]) -> Measured:
+def measure_files(
+    paths: Sequence[str], known: Mapping[Pair, Known] | None = None, step: Step = lambda done, total: None
+) -> Measured:
     """Measure files of one architecture: that of most of them, or of the first; others are told as problems.
 
-    Raises:
-        Unavailable: it takes too long.
+    Pairs that are `known` are not computed again, and a file of which all pairs are is read no further than its header.
     """
     measured = Measured()
-    deadline = time.monotonic() + SECONDS
     with ExitStack() as stack:
         files: dict[int, _File] = {}
         for place, path in enumerate(paths):
@@ -70,7 +82,7 @@ def measure_files(paths: Sequence[str]) -> Measured:
                 files[place] = file
         _keep_one_architecture(files, measured)
         if len(files) >= 2:
-            _measure(files, measured, len(paths), deadline)
+            _measure(files, measured, len(paths), known or {}, step)
     return measured
 
 
@@ -82,54 +94,78 @@ def _keep_one_architecture(files: dict[int, _File], measured: Measured) -> None:
     shapes: dict[str, tuple[int, int]] = {}
     for place, file in list(files.items()):
         own = {name: (one.out, one.inner) for name, one in file.modules.items()}
-        if file.architecture != measured.architecture or any(
-            shapes.get(name, shape) != shape for name, shape in own.items()
-        ):
-            measured.problems[place] = "is for another architecture, so it is not comparable"
+        if file.architecture != measured.architecture:
+            which = _which(file.architecture, measured.architecture)
+            measured.problems[place] = f"is for another architecture{which}, so it is not comparable"
+            del files[place]
+        elif any(shapes.get(name, shape) != shape for name, shape in own.items()):
+            measured.problems[place] = "has layers of other sizes than the others, so it is not comparable"
             del files[place]
         else:
             shapes |= own
 
 
-def _measure(files: dict[int, _File], measured: Measured, count: int, deadline: float) -> None:
-    names = sorted({name for file in files.values() for name in file.modules})
-    is_unet = any(is_stability_unet(name) for name in names)
+def _which(own: str, others: str | None) -> str:
+    """The two architectures, where both have a name that people know."""
+    named = others and not any(one.startswith("layers ") for one in (own, others))
+    return f" ({own}, not {others})" if named else ""
+
+
+def _measure(
+    files: dict[int, _File], measured: Measured, count: int, known: Mapping[Pair, Known], step: Step
+) -> None:
+    wanted = [(one, other) for one in files for other in files if one <= other]
+    missing = {pair for pair in wanted if pair not in known}
+    read = {place for pair in missing for place in pair}
+    names = sorted({name for place in read for name in files[place].modules})
+    is_unet = any(is_stability_unet(name) for file in files.values() for name in file.modules)
     base = next(iter(files.values())).base
-    grams: dict[tuple[str, str], Array] = {}
-    for name in names:
-        if time.monotonic() > deadline:
-            raise Unavailable("Comparing these files takes too long; compare fewer of them at once.")
-        deltas: dict[int, Delta] = {}
-        for place, file in files.items():
-            if name in file.modules and place not in measured.problems:
-                try:
-                    deltas[place] = read_delta(file.tensors, file.modules[name])
-                except (BrokenTensor, OSError) as error:
-                    measured.problems[place] = f"cannot be read: {error}"
-        block = (part_of(name, is_unet=is_unet), block_of(name, base))
-        gram = grams.setdefault(block, np.zeros((count, count)))
-        places = list(deltas)
-        with np.errstate(all="ignore"):  # what is not a number is found below
-            for at, one in enumerate(places):
-                for other in places[at:]:
-                    found = exact_inner(deltas[one], deltas[other])
-                    gram[one, other] += found
-                    if one != other:
-                        gram[other, one] += found
+    grams: dict[str, Array] = {}
+    order: dict[str, tuple[int, tuple[int, str, int]]] = {}
+
+    def gram_of(name: str, part: str) -> Array:
+        if name not in grams:
+            grams[name] = np.zeros((count, count))
+            measured.parts[name] = part
+            block = name.removeprefix(part).strip()
+            order[name] = (_PARTS.index(part) if part in _PARTS else 9, block_order(block))
+        return grams[name]
+
+    for pair in wanted:
+        for name, (part, value) in known.get(pair, {}).items():
+            gram_of(name, part)[pair] = value
+    for done, name in enumerate(names):
+        step(done, len(names))
+        part, block = part_of(name, is_unet=is_unet), block_of(name, base)
+        gram = gram_of(block if part in ("unet", "transformer") else f"{part} {block}", part)
+        _add_layer(gram, name, {place: files[place] for place in files if place in read}, missing, measured)
+    for gram in grams.values():
+        gram += np.triu(gram, 1).T
     squares = np.sum([gram.diagonal() for gram in grams.values()], axis=0)
     for place in files:
         if not np.isfinite(squares[place]):
             measured.problems.setdefault(place, "holds infinity or no numbers (NaN)")
         elif not squares[place] > 0:
             measured.problems.setdefault(place, "changes nothing: all its weights are zero")
+    measured.blocks = {name: grams[name] for name in sorted(grams, key=order.__getitem__)}
 
-    def order(block: tuple[str, str]) -> tuple[int, tuple[int, str, int]]:
-        return (_PARTS.index(block[0]) if block[0] in _PARTS else 9, block_order(block[1]))
 
-    measured.blocks = {
-        block[1] if block[0] in ("unet", "transformer") else f"{block[0]} {block[1]}": grams[block]
-        for block in sorted(grams, key=order)
-    }
+def _add_layer(
+    gram: Array, name: str, files: dict[int, _File], missing: set[Pair], measured: Measured
+) -> None:
+    """Add one layer's inner products of the missing pairs to its block's (the upper half)."""
+    deltas: dict[int, Delta] = {}
+    for place, file in files.items():
+        if name in file.modules and place not in measured.problems:
+            try:
+                deltas[place] = read_delta(file.tensors, file.modules[name])
+            except (BrokenTensor, OSError) as error:
+                measured.problems[place] = f"cannot be read: {error}"
+    with np.errstate(all="ignore"):  # what is not a number is found afterwards
+        for one in deltas:
+            for other in deltas:
+                if (one, other) in missing:
+                    gram[one, other] += exact_inner(deltas[one], deltas[other])
 
 
 def cosines(gram: Array) -> list[list[float | None]]:

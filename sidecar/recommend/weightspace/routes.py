@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from sidecar.responses import json_response
 from sidecar.state import State, get_state
+from sidecar.tasks import Task
 
 router = APIRouter(tags=["recommendations"])
 
@@ -21,16 +22,33 @@ class Weighted(BaseModel):
 
 
 class InterferenceRequest(BaseModel):
-    """The set."""
+    """The set. `background`: what takes longer than a request should is done in a task, after which to ask again."""
 
     loras: Annotated[list[Weighted], Field(min_length=2, max_length=32)]
+    background: bool = False
 
 
 @router.post("/recommendations/interference")
 def measure_interference(
     request: InterferenceRequest, state: Annotated[State, Depends(get_state)]
 ) -> Response:
-    """How much stacked LoRAs pull on the same directions, block by block."""
-    from sidecar.recommend.weightspace.answering import interference  # numpy is loaded when there is work
+    """How much stacked LoRAs pull on the same directions, block by block; or, in the background, the task that finds it."""
+    from sidecar.recommend.weightspace.answering import (  # numpy is loaded when there is work
+        interference,
+        measure_ahead,
+        work_ahead,
+    )
 
-    return json_response(interference(state.database, [(one.name, one.weight) for one in request.loras]))
+    wanted = [(one.name, one.weight) for one in request.loras]
+    if not request.background or not work_ahead(state.database, wanted):
+        return json_response(interference(state.database, wanted))
+
+    def work(task: Task) -> None:
+        def step(done: int, total: int) -> None:
+            task.total = total
+            task.advance(done - task.done)
+
+        measure_ahead(state.database, wanted, step)
+
+    title = f"Comparing the weights of {len(wanted)} LoRAs"
+    return json_response({"task": state.tasks.start("interference", title, work).id}, 202)

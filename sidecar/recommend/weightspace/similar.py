@@ -8,11 +8,11 @@ import orjson
 from sidecar.database import Database
 from sidecar.errors import NotFound
 from sidecar.prompts.resolve import USABLE
-from sidecar.recommend.weightspace.sketch import VERSION
+from sidecar.recommend.weightspace.sketch import VERSION, cosines
 from sidecar.recommend.weightspace.store import read_sketches
 
-CHANCE = 0.1
-"""Cosines of sketches below it may be chance: 4.5 standard errors of unrelated LoRAs."""
+CHANCE = 0.06
+"""Cosines of sketches below it may be chance: 6 standard errors of unrelated LoRAs."""
 
 
 def similar_by_weights(
@@ -41,14 +41,14 @@ def similar_by_weights(
     if row["body_hash"] not in sketches.hashes:
         return [], ["Its weights are not looked at yet."]
     own = sketches.hashes.index(row["body_hash"])
-    cosines = sketches.vectors @ sketches.vectors[own]
-    cosines[own] = -1
-    best = np.argsort(-cosines)[: 2 * limit + 16]  # some may be gone from the disk
-    wanted = {sketches.hashes[at]: float(cosines[at]) for at in best if cosines[at] >= CHANCE}
+    likeness = cosines(sketches.packed, sketches.packed[own])
+    likeness[own] = -1
+    best = np.argsort(-likeness)[: 2 * limit + 16]  # some may be gone from the disk
+    wanted = {sketches.hashes[at]: float(likeness[at]) for at in best if likeness[at] >= CHANCE}
     found = reader.execute(
         f"""SELECT min(l.id) AS id, l.body_hash FROM json_each(?) wanted JOIN loras l ON l.body_hash = wanted.value
             JOIN roots r ON r.id = l.root_id WHERE {USABLE} GROUP BY l.body_hash""",
         (orjson.dumps(list(wanted)).decode(),),
     )
-    pairs = [(int(one["id"]), min(1.0, wanted[one["body_hash"]])) for one in found]
+    pairs = [(int(one["id"]), wanted[one["body_hash"]]) for one in found]
     return sorted(pairs, key=lambda pair: -pair[1])[:limit], []

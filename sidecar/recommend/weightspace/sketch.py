@@ -1,10 +1,15 @@
-"""A sketch of a LoRA's weights: `LENGTH` numbers whose cosine estimates that of two whole ΔW, all layers together.
+"""A sketch of a LoRA's weights: `BITS` bits that tell the cosine of the angle between two whole ΔW, all layers together.
 
-Every element (i, j) of a layer's ΔW is added, with the sign s(i)·t(j), to the number at (h(i) + g(j)) mod LENGTH; h, g, s and t
-are fixed by the layer's canonical name and shape. (TensorSketch: Pham and Pagh, 2013.) It is linear, so rank, alpha,
-number format and names do not matter, and is unbiased: E⟨sketch₁, sketch₂⟩ = ⟨ΔW₁, ΔW₂⟩. For a product L·R it is Σ over the
-rank of the circular convolutions of the sketched columns of L with the sketched rows of R, which Fourier transforms
-turn into products: ΔW is not multiplied out. The cosine's standard error is about (1 − c²)/√LENGTH.
+Each bit is the side of a random hyperplane that ΔW is on, so that two of them differ in a part of their bits that is, on average,
+the angle between them over π (SimHash: Charikar 2002, "Similarity estimation techniques from rounding algorithms"). The cosine's
+standard error is π·sin θ·√(θ/π·(1 − θ/π)/BITS): 0.009 for LoRAs that have nothing in common, less the more they are alike.
+
+The hyperplanes are never written down. Each layer's ΔW is folded to `FOLD` × `FOLD` from both sides: rows and columns are added
+up, with random signs fixed by the layer's canonical name and shape (CountSketch), which for a product L·R is the product of the
+folded L and the folded R, so that ΔW is not multiplied out. The sum over the layers is folded once more, to `BITS` numbers, and
+turned by three rounds of random signs and a Walsh-Hadamard transform, as good as a random rotation (Andoni et al. 2015,
+"Practical and optimal LSH for angular distance"). Up to the signs all of it is linear: rank, alpha, number format and names do
+not matter.
 
 DoRA: ΔW before its rescaling, which takes the checkpoint's own weights.
 """
@@ -13,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,20 +29,22 @@ from sidecar.library.weights.tensors import Array, BrokenTensor, Tensors
 from sidecar.recommend.weightspace.architecture import architecture_of
 from sidecar.recommend.weightspace.factors import without_outer
 
-VERSION = 1  # rises when the numbers mean something else
-LENGTH = 2048  # see benchmarks/sketch.py for the error of it
-_ROWS = 256  # of a whole matrix, worked on at once
+VERSION = 3  # rises when the bits mean something else
+BITS = 32_768  # see benchmarks/sketch.py for the error of it
+BYTES = BITS // 8
+FOLD = 512  # a layer's height and width
+_ROWS = 2048  # sketches compared at once
 
 
 class Sketch(NamedTuple):
-    """`vector` (float32, `LENGTH` of them, of length 1) is None when there is nothing to compare; `reason` says why.
+    """`bits` (`BYTES` of them, eight a byte) is None when there is nothing to compare; `reason` says why.
 
     `norm` is ‖ΔW‖ (Frobenius) over all layers.
     """
 
     architecture: str | None
     norm: float | None
-    vector: Array | None
+    bits: bytes | None
     reason: str | None = None
 
 
@@ -58,63 +66,88 @@ def take_sketch(path: str) -> Sketch:
                 f"What {len(unknown):,} of its {len(modules):,} layers change cannot be told from the file ({kinds})."
             )
         architecture = architecture_of(tensors.header, modules)
-        waves = np.zeros(LENGTH // 2 + 1, np.complex128)
+        folded = np.zeros((FOLD, FOLD), np.float32)
         squares = 0.0
         try:
             with np.errstate(all="ignore"):  # what is not a number is found below
                 for module in modules:
                     delta = read_delta(tensors, module)
                     squares += norm(delta) ** 2
-                    waves += _waves(delta, module)
+                    folded += _fold(delta, module)
         except BrokenTensor as error:
             return _nothing(str(error), architecture)
-    vector = np.fft.irfft(waves, LENGTH)
-    length = float(np.linalg.norm(vector))
-    if not math.isfinite(length) or not math.isfinite(squares):
+    if not math.isfinite(squares) or not np.isfinite(folded).all():
         return _nothing("Its weights hold infinity or no numbers (NaN).", architecture)
-    if length == 0 or squares == 0:
+    if squares == 0 or not folded.any():
         return _nothing("Its weights are all zero.", architecture)
-    return Sketch(architecture, math.sqrt(squares), (vector / length).astype(np.float32))
+    return Sketch(architecture, math.sqrt(squares), np.packbits(_rotate(folded) > 0).tobytes())
+
+
+def cosines(sketches: Array, one: Array) -> Array:
+    """(count, float32): what `one` sketch (BITS / 64, uint64) tells of its cosine with each of (count × BITS / 64)."""
+    found = np.empty(len(sketches), np.float32)
+    for start in range(0, len(sketches), _ROWS):
+        rows = slice(start, start + _ROWS)
+        differing = np.bitwise_count(sketches[rows] ^ one).sum(axis=1, dtype=np.int32)
+        found[rows] = np.cos(differing * (math.pi / BITS))
+    return found
 
 
 def _nothing(reason: str, architecture: str | None = None) -> Sketch:
     return Sketch(architecture, None, None, reason)
 
 
-def _waves(delta: Delta, module: Module) -> Array:
-    """The Fourier transform of one layer's sketch."""
+def _fold(delta: Delta, module: Module) -> Array:
+    """One layer's part of what all layers add up to (FOLD × FOLD, float32)."""
     delta = without_outer(delta)
-    codes = hashlib.shake_128(
-        f"lora-manager sketch {VERSION} {module.name} {module.out} {module.inner}".encode()
-    )
-    code = np.frombuffer(codes.digest(2 * (module.out + module.inner)), "<u2")
-    places = (code & (LENGTH - 1)).astype(np.intp)
-    signs = np.where(code & 0x8000, np.float32(1), np.float32(-1))
+    signs = _signs(f"{module.name} {module.out} {module.inner}", module.out + module.inner)
+    left, right = signs[: module.out], signs[module.out :]
+    rows = _fold_rows(delta.left, left) * np.float32(delta.scale)
     if delta.right is None:
-        return np.asarray(np.fft.rfft(_of_whole(delta.left, places, signs)) * delta.scale)
-    of_left = np.fft.rfft(_fold(delta.left, places[: module.out], signs[: module.out]))
-    of_right = np.fft.rfft(_fold(delta.right.T, places[module.out :], signs[module.out :]))
-    return np.asarray(np.einsum("rk,rk->k", of_left, of_right) * delta.scale)
+        return np.asarray(_fold_rows(rows.T, right).T)
+    return np.asarray(rows @ _fold_rows(delta.right.T, right).T)
 
 
-def _fold(columns: Array, places: Array, signs: Array) -> Array:
-    """(rank × LENGTH): each column's values, signed, added up at their places; `columns` is (size × rank)."""
-    order = np.argsort(places, kind="stable")
-    sorted_places = places[order]
-    starts = np.flatnonzero(np.r_[True, sorted_places[1:] != sorted_places[:-1]])
-    folded = np.zeros((columns.shape[1], LENGTH), columns.dtype)
-    summed = np.add.reduceat(columns[order] * signs[order, None], starts, axis=0)
-    folded[:, sorted_places[starts]] = summed.T
+def _fold_rows(matrix: Array, signs: Array) -> Array:
+    """(FOLD × width): rows, signed, at random places; those at the same place are added up. No two in FOLD in a row share one."""
+    folded = np.zeros((FOLD, matrix.shape[1]), np.float32)
+    places = _places(len(matrix))
+    for start in range(0, len(matrix), FOLD):
+        rows = slice(start, start + FOLD)
+        folded[places[rows]] += matrix[rows] * signs[rows, None]
     return folded
 
 
-def _of_whole(matrix: Array, places: Array, signs: Array) -> Array:
-    """The sketch of a matrix that is not a product."""
-    out = matrix.shape[0]
-    sketch = np.zeros(LENGTH)
-    for start in range(0, out, _ROWS):
-        rows = slice(start, min(start + _ROWS, out))
-        where = (places[:out][rows, None] + places[out:]) & (LENGTH - 1)
-        values = matrix[rows] * signs[:out][rows, None] * signs[out:]
-        sketch += np.bincount(where.ravel(), values.ravel(), LENGTH)
-    return sketch
+@lru_cache(maxsize=64)
+def _places(size: int) -> Array:
+    """A place below FOLD for each of `size` rows."""
+    turns = -(-size // FOLD)
+    codes = hashlib.shake_128(f"lora-manager places {VERSION} {size}".encode()).digest(4 * turns * FOLD)
+    places = np.argsort(np.frombuffer(codes, "<u4").reshape(turns, FOLD), axis=1, kind="stable")
+    return np.asarray(places.ravel()[:size])
+
+
+def _signs(name: str, size: int) -> Array:
+    """±1 (float32), `size` of them, the same for a name everywhere."""
+    digest = hashlib.shake_128(f"lora-manager sketch {VERSION} {name}".encode()).digest((size + 7) // 8)
+    bits = np.unpackbits(np.frombuffer(digest, np.uint8), count=size)
+    return np.asarray(np.where(bits, np.float32(1), np.float32(-1)))
+
+
+def _rotate(folded: Array) -> Array:
+    """(BITS): what all layers add up to, scaled to what float32 can hold, folded and turned."""
+    turned = folded.ravel() / np.abs(folded).max() * _signs("all layers", folded.size)
+    turned = np.sum(turned.reshape(-1, BITS), axis=0)
+    for turn in range(3):
+        turned = _hadamard(turned * _signs(f"turn {turn}", BITS))
+    return np.asarray(turned)
+
+
+def _hadamard(values: Array) -> Array:
+    """The Walsh-Hadamard transform of 2ᵏ values, of the same length (norm) as they."""
+    half = 1
+    while half < len(values):
+        pairs = values.reshape(-1, 2, half)
+        values = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).ravel()
+        half *= 2
+    return np.asarray(values * np.float32(len(values) ** -0.5))

@@ -76,14 +76,32 @@ class Sketcher:
             Unavailable: the database does not take what was found.
         """
         due = self._due()
-        if not due:
-            return
+        if due:
+            self._sketch(due)
+        if self._may_go_on() and self._has_unpaired():
+            from sidecar.recommend.weightspace.pairing import pair_all
+
+            begin = time.monotonic()
+            if pair_all(self._database, self._may_go_on):
+                log.info("Compared sketches of weights: %.1f s", time.monotonic() - begin)
+                self._events.publish("duplicates.changed")
+
+    def _may_go_on(self) -> bool:
+        return not self._stopped.is_set() and not self._busy()
+
+    def _has_unpaired(self) -> bool:
+        row = self._database.reader().execute(
+            "SELECT 1 FROM sketches WHERE paired = 0 AND vector IS NOT NULL"
+        )
+        return row.fetchone() is not None
+
+    def _sketch(self, due: list[Content]) -> None:
         from sidecar.recommend.weightspace.store import save_sketches
 
         taken: dict[str, Sketch] = {}
         last_write = time.monotonic()
         for done, content in enumerate(due, start=1):
-            if self._stopped.is_set() or self._busy():
+            if not self._may_go_on():
                 break
             self._take(content, taken)
             if taken and time.monotonic() - last_write > WRITE_SECONDS:

@@ -12,18 +12,25 @@ import numpy as np
 from sidecar.database import Database
 from sidecar.library.weights.fingerprinting import READABLE
 from sidecar.library.weights.tensors import Array
-from sidecar.recommend.weightspace.sketch import LENGTH, VERSION, Sketch
+from sidecar.recommend.weightspace.sketch import BITS, BYTES, VERSION, Sketch
 
 DUE = f"l.body_hash IS NOT NULL AND l.body_hash NOT IN (SELECT body_hash FROM sketches WHERE version = {VERSION})"
 
 
 class Sketches(NamedTuple):
-    """All sketches of one architecture: row i of `vectors` (count × LENGTH, float32) is `hashes[i]`'s."""
+    """All sketches of one architecture: row i of `packed` (count × BITS / 64, uint64) is `hashes[i]`'s."""
 
     hashes: list[str]
-    vectors: Array
+    packed: Array
+
+    def sides(self, rows: Array | slice, length: int) -> Array:
+        """(rows × length, float32, of unit length): the first bits as ±; products of two rows grow with the LoRAs' cosine."""
+        first = np.ascontiguousarray(self.packed[rows, : length // 64]).view(np.uint8)
+        of_bytes = _SIDES * np.float32(length**-0.5)
+        return np.asarray(of_bytes.take(first, axis=0).reshape(len(first), length))
 
 
+_SIDES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) * np.float32(2) - 1  # of every byte
 _lock = threading.Lock()
 _generations: WeakKeyDictionary[Database, int] = WeakKeyDictionary()
 _kept: WeakKeyDictionary[Database, dict[str, tuple[int, Sketches]]] = WeakKeyDictionary()
@@ -36,12 +43,9 @@ def save_sketches(database: Database, taken: dict[str, Sketch]) -> None:
         Unavailable: the database does not take them now.
     """
     rows = [
-        (
-            body_hash, VERSION, one.architecture, one.norm,
-            None if one.vector is None else one.vector.astype("<f2").tobytes(), one.reason,
-        )
+        (body_hash, VERSION, one.architecture, one.norm, one.bits, one.reason)
         for body_hash, one in taken.items()
-    ]  # fmt: skip
+    ]
 
     def work(connection: sqlite3.Connection) -> None:
         connection.executemany(
@@ -55,8 +59,8 @@ def save_sketches(database: Database, taken: dict[str, Sketch]) -> None:
         _generations[database] = _generations.get(database, 0) + 1
 
 
-def read_sketches(database: Database, architecture: str) -> Sketches:
-    """All sketches of one architecture, from memory when none was added since."""
+def read_sketches(database: Database, architecture: str, *, keep: bool = True) -> Sketches:
+    """All sketches of one architecture, from memory when none was added since; `keep` them there (4 kB each)."""
     with _lock:
         generation = _generations.get(database, 0)
         kept = _kept.setdefault(database, {}).get(architecture)
@@ -64,17 +68,18 @@ def read_sketches(database: Database, architecture: str) -> Sketches:
         return kept[1]
     reader = database.reader()
     wanted = "architecture = ? AND version = ? AND length(vector) = ?"
-    asked = (architecture, VERSION, 2 * LENGTH)
+    asked = (architecture, VERSION, BYTES)
     count = reader.execute(f"SELECT count(*) FROM sketches WHERE {wanted}", asked).fetchone()[0]
-    vectors = np.zeros((count, LENGTH), np.float32)
+    packed = np.zeros((count, BITS // 64), np.uint64)
     hashes: list[str] = []
     rows = reader.execute(f"SELECT body_hash, vector FROM sketches WHERE {wanted} LIMIT ?", (*asked, count))
     for place, row in enumerate(rows):
-        vectors[place] = np.frombuffer(row["vector"], "<f2")
+        packed[place] = np.frombuffer(row["vector"], np.uint64)
         hashes.append(row["body_hash"])
-    found = Sketches(hashes, vectors[: len(hashes)])
-    with _lock:
-        _kept[database][architecture] = (generation, found)
+    found = Sketches(hashes, packed[: len(hashes)])
+    if keep:
+        with _lock:
+            _kept[database][architecture] = (generation, found)
     return found
 
 

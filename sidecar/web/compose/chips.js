@@ -123,7 +123,7 @@ export class Chips {
 }
 
 /** Give a tag another weight. Weights follow each other faster than the text is read: the places behind move along. */
-function weigh(/** @type {Tag} */ tag, /** @type {number|null} */ weight, /** @type {string} */ kind) {
+export function weigh(/** @type {Tag} */ tag, /** @type {number|null} */ weight, /** @type {string} */ kind) {
   if (!reader.current) return;
   const before = draft.state.prompt;
   const after = withWeight(before, tag, weight);

@@ -13,6 +13,7 @@ import { takePictures } from "./image.js";
 import { inserted } from "./edits.js";
 import { link } from "./link.js";
 import { reader } from "./reader.js";
+import { stackButton } from "./stack.js";
 import { tools } from "./tools.js";
 
 let over = new AbortController();
@@ -31,8 +32,9 @@ export function open(/** @type {HTMLElement} */ container) {
   });
   const bar = tools();
   const sum = h("span", { class: "compose-sum" });
+  const stack = stackButton();
   const trouble = h("p", { class: "problem compose-trouble", role: "alert", hidden: true });
-  const side = h("section", { class: "compose-side", "aria-label": "LoRAs" }, h("div", { class: "compose-head" }, h("h2", null, "LoRAs"), sum), adder.element, chips.element, suggestions.element);
+  const side = h("section", { class: "compose-side", "aria-label": "LoRAs" }, h("div", { class: "compose-head" }, h("h2", null, "LoRAs"), sum, stack.element), adder.element, chips.element, suggestions.element);
   container.append(trouble, h("div", { class: "compose" }, prompt.element, side, negative.element, given.element));
   find("#page-tools").append(bar.element);
 
@@ -46,8 +48,9 @@ export function open(/** @type {HTMLElement} */ container) {
     trouble.hidden = true;
     for (const field of [prompt, negative]) field.draw();
     chips.draw();
+    stack.draw();
     given.draw();
-    suggestions.show(draft.state.prompt);
+    suggestions.show(draft.state.prompt, reader.current ? reader.chips.flatMap(({ lora }) => (lora ? [lora.name] : [])) : []);
     sum.textContent = reader.sum ? `Weights add up to ${weight(reader.sum)}` : "";
   };
   draft.addEventListener("change", (event) => changed(/** @type {CustomEvent} */ (event).detail.from), { signal });

@@ -55,7 +55,7 @@ async function settle(group, merge, actions, sum) {
   const [best] = group.loras;
   if (!best) return false;
   try {
-    const answer = await keepOne(group, best.id, merge);
+    const answer = await keepOne(group, best.id, { merge });
     if (answer.action) actions.push(answer.action);
     sum.done += answer.done;
     sum.freed += answer.freed;

@@ -1,4 +1,4 @@
-// The page of duplicates: three kinds, each group with the copy that is worth keeping, chosen and resolved by the user.
+// The page of duplicates: four kinds, each group with the copy that is worth keeping, chosen and resolved by the user.
 import { ApiError, request } from "../api.js";
 import { attempt } from "../ask.js";
 import { find, h, throttle } from "../dom.js";
@@ -10,20 +10,23 @@ import { resolveAll } from "./all.js";
 import { groupCard } from "./group.js";
 
 /** @typedef {import("../types.js").DuplicateGroup} Group */
-/** @typedef {"file"|"weights"|"resaved"} Kind */
+/** @typedef {Group["kind"]} Kind */
 
 /** @type {[Kind, string, string][]} */
 const KINDS = [
   ["file", "Same file", "The same bytes, to the last one. Nothing is lost when one of them stays."],
   ["weights", "Same weights", "The same tensors under different headers: renamed, re-tagged or downloaded from elsewhere. They make the same pictures."],
   ["resaved", "Saved anew", "The same weights in another number format, key order or rank. Pictures may differ a little; the one of the highest rank and precision is suggested."],
+  ["near", "Nearly the same", "LoRAs of their own whose weights are much alike: another epoch of one training, a merge, another rank. Their pictures differ; look before one goes."],
 ];
+const LIKENESSES = [0.8, 0.9, 0.95, 0.98, 0.99];
 const PAGE = 50;
 
 let over = new AbortController();
 /** @type {Kind} */
 let kind = "file";
 let merge = true;
+let alike = 0.9;
 /** @type {HTMLButtonElement[]} */
 let tabs = [];
 /** @type {HTMLElement} */
@@ -36,6 +39,8 @@ let note;
 let pendingNote;
 /** @type {HTMLButtonElement} */
 let all;
+/** @type {HTMLElement} */
+let howAlike;
 /** Of the kind that is shown. */
 let total = 0;
 let wasted = 0;
@@ -53,10 +58,11 @@ export async function open(/** @type {HTMLElement} */ container) {
   const box = h("input", { type: "checkbox", checked: merge });
   box.addEventListener("change", () => (merge = box.checked));
   const merging = h("label", { class: "merge" }, box, "The one that stays gets the tags, notes, ratings and side files that only the others have");
+  howAlike = likenesses();
   note = h("p", { class: "page-note" });
   pendingNote = h("p", { class: "hint", role: "status" });
   list = h("div", { class: "groups" });
-  panel = h("div", { id: "duplicates-list", role: "tabpanel" }, note, h("div", { class: "duplicates-head" }, merging, pendingNote), list);
+  panel = h("div", { id: "duplicates-list", role: "tabpanel" }, note, h("div", { class: "duplicates-head" }, howAlike, merging, pendingNote), list);
   all = h("button", { class: "small-button", type: "button", disabled: true });
   all.addEventListener("click", () => void keepAll());
   find("#page-tools").append(all);
@@ -70,6 +76,19 @@ export async function open(/** @type {HTMLElement} */ container) {
 export function close() {
   over.abort();
 }
+
+function likenesses() {
+  const options = LIKENESSES.map((one) => h("option", { value: one, selected: one === alike }, `${Math.round(one * 100)} % alike or more`));
+  const select = h("select", { "aria-label": "How much alike" }, ...options);
+  select.addEventListener("change", () => {
+    alike = Number(select.value);
+    void load();
+  });
+  return select;
+}
+
+/** The address of a list of one kind. */
+const listed = (/** @type {Kind} */ of, /** @type {string} */ rest) => `duplicates?kind=${of}&${of === "near" ? `alike=${alike}&` : ""}${rest}`;
 
 function walk(/** @type {KeyboardEvent} */ event) {
   const at = KINDS.findIndex(([name]) => name === kind);
@@ -90,6 +109,8 @@ async function choose(/** @type {Kind} */ wanted) {
     if (on) note.textContent = about;
   }
   panel.setAttribute("aria-labelledby", `duplicates-${wanted}`);
+  howAlike.hidden = wanted !== "near";
+  all.hidden = wanted === "near"; // each is to be looked at
   list.replaceChildren(h("div", { class: "skeleton lines" }));
   await load();
 }
@@ -97,7 +118,7 @@ async function choose(/** @type {Kind} */ wanted) {
 /** The first groups of the kind anew. */
 async function load() {
   const wanted = kind;
-  await fill(list, () => request("GET", `duplicates?kind=${wanted}&limit=${PAGE}`), (answer) => {
+  await fill(list, () => request("GET", listed(wanted, `limit=${PAGE}`)), (answer) => {
     if (over.signal.aborted || wanted !== kind) return;
     takeCounts(wanted, answer);
     if (answer.items.length) list.replaceChildren(...cards(answer.items), more());
@@ -106,7 +127,7 @@ async function load() {
   });
 }
 
-const cards = (/** @type {Group[]} */ groups) => groups.map((group) => groupCard(group, () => merge));
+const cards = (/** @type {Group[]} */ groups) => groups.map((group) => groupCard(group, () => ({ merge, ...(group.kind === "near" && { near: alike }) })));
 
 /** How many groups of the list are still to be settled: as many as the sidecar would list before the next ones. */
 const unsettled = () => list.querySelectorAll(".duplicate:not(.settled)").length;
@@ -115,7 +136,7 @@ function more() {
   const button = h("button", { class: "small-button more-rows", type: "button" });
   button.addEventListener("click", async () => {
     const wanted = kind;
-    const answer = await attempt(() => request("GET", `duplicates?kind=${wanted}&limit=${PAGE}&cursor=${unsettled()}`), { button });
+    const answer = await attempt(() => request("GET", listed(wanted, `limit=${PAGE}&cursor=${unsettled()}`)), { button });
     if (!answer || over.signal.aborted || wanted !== kind) return;
     button.before(...cards(answer.items));
     takeCounts(wanted, answer);
@@ -137,7 +158,7 @@ async function readCounts() {
   await Promise.all(
     KINDS.map(async ([name]) => {
       try {
-        const answer = await request("GET", `duplicates?kind=${name}&limit=1`);
+        const answer = await request("GET", listed(name, "limit=1"));
         if (over.signal.aborted) return;
         takeCounts(name, answer);
         if (name === kind && answer.total > 0 && list.querySelector(".nothing")) void load();
@@ -155,7 +176,7 @@ function takeCounts(/** @type {Kind} */ name, /** @type {{total: number, wasted:
   if (name !== kind) return;
   ({ total, wasted } = answer);
   all.disabled = total === 0;
-all.textContent = total ? `Keep all ${count(total)} suggested…` : "Keep all suggested…";
+  all.textContent = total ? `Keep all ${count(total)} suggested…` : "Keep all suggested…";
   fold();
 }
 

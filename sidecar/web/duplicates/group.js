@@ -28,14 +28,16 @@ export function reason(/** @type {Copy[]} */ [best, next]) {
   if (best.used !== next.used) return `used more, ${plural(best.used, "time")} against ${next.used}`;
   if ((best.rating ?? 0) !== (next.rating ?? 0)) return "better rated";
   if (best.side_files !== next.side_files) return `more beside it, ${plural(best.side_files, "file")} against ${next.side_files}`;
+  if (next.likeness !== undefined) return "";
   return best.added < next.added ? "there the longest" : "the first of equals";
 }
 
 /**
  * @param {Group} group the copy that is worth keeping first
- * @param {() => boolean} merge whether the kept one gets what only the others have
+ * @param {() => {merge: boolean, near?: number}} how whether the kept one gets what only the others have, and how much alike they were to be
  */
-export function groupCard(group, merge) {
+export function groupCard(group, how) {
+  const near = group.kind === "near";
   names += 1;
   const name = `keep-${names}`;
   const [best] = group.loras;
@@ -44,7 +46,7 @@ export function groupCard(group, merge) {
   const radios = new Map(group.loras.map((one) => [one.id, h("input", { type: "radio", name, value: one.id, checked: one.id === keep, "aria-label": `Keep ${one.file} in ${one.folder}` })]));
   const go = h("button", { class: "small-button go", type: "button" });
   const look = h("button", { class: "small-button", type: "button" }, "Compare");
-  const others = h("button", { class: "small-button", type: "button", title: "Keep them all, and do not list them again" }, "Not duplicates");
+  const others = h("button", { class: "small-button", type: "button", title: "Keep them all, and do not list them again" }, near ? "Keep all" : "Not duplicates");
   const draw = () => {
     go.textContent = group.loras.length === 2 ? "Keep the chosen, remove the other" : `Keep the chosen, remove ${group.loras.length - 1}`;
     for (const [id, radio] of radios) radio.closest("tr")?.classList.toggle("kept", id === keep);
@@ -56,10 +58,10 @@ export function groupCard(group, merge) {
     draw();
   };
   for (const [id, radio] of radios) radio.addEventListener("change", () => choose(id));
-  const rows = group.loras.map((one) => copyRow(one, /** @type {HTMLInputElement} */ (radios.get(one.id)), one.id === best?.id ? why : ""));
-  const heads = ["Keep", "File", "Rank", "Numbers", "Beside it", "Used", "Modified", "Size"].map((text) => h("th", { scope: "col" }, text));
-  const table = h("table", { class: "copies" }, h("thead", null, h("tr", null, ...heads)), h("tbody", null, ...rows));
-  const facts = `${plural(group.count, "copy", "copies")} · ${bytes(group.wasted)} to gain`;
+  const rows = group.loras.map((one) => copyRow(one, /** @type {HTMLInputElement} */ (radios.get(one.id)), one.id === best?.id ? why : "", near && one.id !== best?.id));
+  const heads = ["Keep", "File", ...(near ? ["Alike"] : []), "Rank", "Numbers", "Beside it", "Used", "Modified", "Size"].map((text) => h("th", { scope: "col" }, text));
+  const table = h("table", { class: near ? "copies near" : "copies" }, h("thead", null, h("tr", null, ...heads)), h("tbody", null, ...rows));
+  const facts = `${near ? plural(group.count, "LoRA") : plural(group.count, "copy", "copies")} · ${bytes(group.wasted)} to gain`;
   const card = h(
     "section",
     { class: "duplicate", "aria-label": best ? titleOf(best) : "Group" },
@@ -68,7 +70,7 @@ export function groupCard(group, merge) {
     group.count > group.loras.length && h("p", { class: "hint" }, `The first ${group.loras.length} are listed; the others come when these are settled.`),
   );
   const resolve = (/** @type {HTMLButtonElement|null} */ button) =>
-    attempt(async () => settled(card, group, await keepOne(group, keep, merge())), { button, failed: "Nothing was removed" });
+    attempt(async () => settled(card, group, await keepOne(group, keep, how())), { button, failed: "Nothing was removed" });
   go.addEventListener("click", () => void resolve(go));
   look.addEventListener("click", () => compareCopies(group, { keep, why, choose, resolve: () => resolve(null), removed: () => group.loras.length - 1 }));
   others.addEventListener("click", () => void attempt(async () => ignored(card, group), { button: others }));
@@ -76,9 +78,11 @@ export function groupCard(group, merge) {
   return card;
 }
 
-function copyRow(/** @type {Copy} */ one, /** @type {HTMLInputElement} */ radio, /** @type {string} */ why) {
+/** @param {Copy} one @param {HTMLInputElement} radio @param {string} why @param {boolean} alike whether it says how much it is like the first */
+function copyRow(one, radio, why, alike) {
   const place = h("div", { class: "row-main" }, opener(one, one.file), h("span", { class: "hint" }, one.folder, one.state === "missing" ? ", missing" : ""), why && h("span", { class: "suggested" }, icon("check"), `Suggested: ${why}`));
-  const cells = [one.rank ?? "", precision(one.precision), one.side_files ? plural(one.side_files, "file") : "nothing", one.used, when(one.modified), bytes(one.size)];
+  const likeness = one.likeness === undefined ? [] : [!alike ? "" : one.likeness === null ? "less" : `${Math.floor(one.likeness * 1000) / 10} %`];
+  const cells = [...likeness, one.rank ?? "", precision(one.precision), one.side_files ? plural(one.side_files, "file") : "nothing", one.used, when(one.modified), bytes(one.size)];
   const row = h("tr", null, h("td", null, radio), h("td", null, h("div", { class: "copy-file" }, thumb(one), place)), ...cells.map((text) => h("td", { class: "number" }, text)));
   row.addEventListener("click", (event) => {
     if (event.target instanceof Element && event.target.closest("button, input")) return;
@@ -89,9 +93,9 @@ function copyRow(/** @type {Copy} */ one, /** @type {HTMLInputElement} */ radio,
 }
 
 /** Keep one copy of a group, the others go to the trash. */
-export function keepOne(/** @type {Group} */ group, /** @type {number} */ keep, /** @type {boolean} */ merge) {
+export function keepOne(/** @type {Group} */ group, /** @type {number} */ keep, /** @type {{merge: boolean, near?: number}} */ how) {
   const remove = group.loras.map(({ id }) => id).filter((id) => id !== keep);
-  return request("POST", "duplicates/resolve", { body: { keep, remove, merge } });
+  return request("POST", "duplicates/resolve", { body: { keep, remove, ...how } });
 }
 
 /** The card stays where it is, at its height: nothing below it moves under the pointer. */

@@ -99,7 +99,7 @@ export class Editor {
     this.name.setAttribute("aria-describedby", "set-name-note");
     this.warning = h("div", { class: "problem missing", role: "status", hidden: true });
     this.clash = new Clash({ load: (set) => this.take(set), overwrite: (set) => ((this.base = set), void this.save()) });
-    this.members = new Members(() => this.#changed());
+    this.members = new Members(() => this.#changed(), () => this.draft.prompt);
     const text = (/** @type {"prompt"|"negative_prompt"|"notes"} */ name, /** @type {string} */ label, /** @type {string} */ placeholder, /** @type {boolean} */ sets) =>
       textField(label, placeholder, sets ? () => this.id : null, (value) => {
         this.draft[name] = value;

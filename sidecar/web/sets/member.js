@@ -38,7 +38,7 @@ export class MemberRow {
     this.more.addEventListener("click", () => this.toggle());
     this.brief = h("button", { class: "member-brief", type: "button", onclick: () => this.toggle() });
     this.base = h("span", { class: "member-base" });
-    const box = this.#box("weight", `Weight of ${title}`, member.usual_weight === null ? "1" : shown(member.usual_weight));
+    const box = (this.weightBox = this.#box("weight", `Weight of ${title}`, member.usual_weight === null ? "1" : shown(member.usual_weight)));
     box.title = `Empty: ${member.usual_weight === null ? "as the prompt would have it without a number" : `as the LoRA says, ${shown(member.usual_weight)}`}`;
     const about = missing ? h("span", { class: "member-missing" }, icon("warn"), "Not in your library") : this.base;
     this.panel = h("div", { class: "member-more", id: panelId, hidden: true });
@@ -49,6 +49,12 @@ export class MemberRow {
       this.panel,
     );
     this.#sayBrief();
+  }
+
+  /** Another weight, as if it was typed. */
+  weigh(/** @type {number} */ weight) {
+    this.weightBox.value = String(weight);
+    this.weightBox.dispatchEvent(new Event("input"));
   }
 
   /** Mark it when the set is for another base model. */

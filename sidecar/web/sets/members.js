@@ -7,6 +7,7 @@ import { thumb } from "../pages/parts.js";
 import { toast } from "../toast.js";
 import { MemberRow } from "./member.js";
 import { sortable } from "./reorder.js";
+import { stackButton } from "./stack.js";
 
 /** @typedef {import("../types.js").Lora} Lora */
 /** @typedef {import("../types.js").SetLora} SetLora */
@@ -35,9 +36,10 @@ export const memberFrom = (/** @type {Lora} */ lora) => ({
 });
 
 export class Members {
-  /** @param {() => void} changed */
-  constructor(changed) {
+  /** @param {() => void} changed @param {() => string} prompt the set's own text */
+  constructor(changed, prompt) {
     this.changed = changed;
+    this.heat = stackButton(() => this.rows, prompt);
     /** @type {MemberRow[]} */
     this.rows = [];
     this.base = /** @type {string|null} */ (null);
@@ -46,7 +48,7 @@ export class Members {
     this.list = h("ol", { class: "members", "aria-label": "LoRAs of the set" });
     this.none = h("p", { class: "members-none" }, "No LoRAs yet. Search for one below; a set may also be text alone.");
     this.box = h("input", { class: "member-search", placeholder: "Add a LoRA: name, tag, trigger word", "aria-label": "Add a LoRA", autocomplete: "off", spellcheck: false });
-    this.element = h("section", { class: "set-section", "aria-label": "LoRAs" }, h("div", { class: "field-head" }, h("h2", null, "LoRAs"), this.sum), this.none, this.list, this.box, this.said);
+    this.element = h("section", { class: "set-section", "aria-label": "LoRAs" }, h("div", { class: "field-head" }, h("h2", null, "LoRAs"), this.sum, this.heat.element), this.none, this.list, this.box, this.said);
     this.combo = new Combo(this.box, {
       label: "LoRAs",
       className: "lora-suggest",
@@ -134,6 +136,7 @@ export class Members {
     const { members } = this;
     const sum = members.reduce((all, member) => all + (member.weight ?? member.usual_weight ?? 1), 0);
     this.sum.textContent = members.length > 1 ? `weights add up to ${weight(sum)}` : "";
+    this.heat.show(members.filter((member) => member.state === "ok" && member.weight !== 0).length);
     this.none.hidden = members.length > 0;
     this.list.hidden = members.length === 0;
   }
