@@ -1,0 +1,1 @@
+"""The map of the library: every LoRA a point, those that are alike beside each other."""
