@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ MAX_OWN = 50_000
 """Of the user's own generations the newest so many are looked at."""
 MAX_ABOUT = 4_000
 """Characters of a description that are looked at."""
+MAX_TRAINED_ON = 40
+"""Of the tags that a LoRA was trained with so many of the most frequent are looked at."""
 
 _MARKUP = re.compile(r"<[^>]*>|&\w+;")
 
@@ -35,6 +37,8 @@ class LoraText(NamedTuple):
     about: str
     """Its description without markup, cut."""
     base_model: str
+    trained_on: Sequence[str] = ()
+    """The most frequent tags of its training images."""
 
 
 class Use(NamedTuple):
@@ -64,30 +68,34 @@ def text_key(text: str) -> bytes:
 
 def read_loras(database: Database) -> list[LoraText]:
     """Every LoRA that a host can load, with what is said about it, by id."""
+    return list(each_lora(database))
+
+
+def each_lora(database: Database) -> Iterator[LoraText]:
+    """The same one after the other."""
     rows = database.reader().execute(
         f"""SELECT l.id, l.identity_id, l.stem, coalesce(i.title, l.title, '') AS title, l.base_model,
                    coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.effective_tags AS tags,
-                   substr(t.description, 1, 8000) AS description
+                   substr(t.description, 1, 8000) AS description, t.training_tags
             FROM loras l JOIN roots r ON r.id = l.root_id LEFT JOIN identities i ON i.id = l.identity_id
                  LEFT JOIN lora_texts t ON t.lora_id = l.id
             WHERE {USABLE} ORDER BY l.id"""
     )
-    return [
-        LoraText(
+    for row in rows:
+        yield LoraText(
             row["id"], row["identity_id"], row["stem"], row["title"], orjson.loads(row["trigger_words"]),
             orjson.loads(row["tags"]), _MARKUP.sub(" ", row["description"] or "")[:MAX_ABOUT], row["base_model"],
-        )
-        for row in rows
-    ]  # fmt: skip
+            [tag for tag, _ in orjson.loads(row["training_tags"] or "[]")[:MAX_TRAINED_ON]],
+        )  # fmt: skip
 
 
 def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
     """Authors' example prompts and the user's own, for these LoRAs."""
     uses: dict[str, dict[int, Use]] = {}
-    for lora, text, weight in _examples(database):
+    for lora, text, weight in each_example(database):
         uses.setdefault(text, {}).setdefault(lora, Use(lora, 0, weight))
     first = {lora.identity_id: lora.id for lora in reversed(loras) if lora.identity_id is not None}
-    for identity, text, weight in _own(database):
+    for identity, text, weight in each_own(database):
         own = first.get(identity)
         if own is not None:
             known = uses.setdefault(text, {}).get(own)
@@ -100,7 +108,7 @@ def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
     return [prompt for prompt in prompts if prompt.uses]
 
 
-def _examples(database: Database) -> Iterator[tuple[int, str, float | None]]:
+def each_example(database: Database) -> Iterator[tuple[int, str, float | None]]:
     """(LoRA, prompt, weight in its tag) of the authors' examples."""
     rows = database.reader().execute(
         f"""SELECT l.id, l.stem, t.examples FROM loras l JOIN roots r ON r.id = l.root_id
@@ -115,7 +123,7 @@ def _examples(database: Database) -> Iterator[tuple[int, str, float | None]]:
                 yield row["id"], text, _weight_in(prompt, row["stem"])
 
 
-def _own(database: Database) -> Iterator[tuple[int, str, float | None]]:
+def each_own(database: Database) -> Iterator[tuple[int, str, float | None]]:
     """(identity, prompt, weight) of what the user generated, newest first; what was interrupted says nothing."""
     rows = database.reader().execute(
         """SELECT u.identity_id, g.prompt, u.weight FROM

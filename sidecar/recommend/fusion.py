@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("fusion.json")
 
 
 class Fusion:
-    """score = tanh(x · first + shift) · second, where x are the normalised signals and their parts of the best."""
+    """score = tanh(x · first + shift) · second, where x are the normalised `inputs_of` the signals."""
 
     def __init__(self, numbers: dict[str, list[float] | list[list[float]]]) -> None:
         self._mean, self._spread, self._first, self._shift, self._second = (
@@ -25,14 +25,19 @@ class Fusion:
 
     def score(self, values: Floats) -> Floats:
         """One score a row; only their order and differences mean something."""
-        inputs = (with_parts(values) - self._mean) / self._spread
+        inputs = (inputs_of(values) - self._mean) / self._spread
         scores: Floats = np.tanh(inputs @ self._first + self._shift) @ self._second
         return scores
 
 
-def with_parts(values: Floats) -> Floats:
-    """The signals, and each as a part of its highest."""
-    return np.concatenate([values, values / np.maximum(values.max(axis=0, initial=0), 1e-6)], axis=1)
+def inputs_of(values: Floats) -> Floats:
+    """Each signal thrice: as it is, as a part of its highest, and 1 divided by its rank (0 for none, ties have the best)."""
+    parts = values / np.maximum(values.max(axis=0, initial=0), 1e-6)
+    count = len(values)
+    ranks = np.empty_like(values)
+    for column, ascending in zip(range(values.shape[1]), np.sort(values, axis=0).T):
+        ranks[:, column] = 1 + count - np.searchsorted(ascending, values[:, column], side="right")
+    return np.concatenate([values, parts, (values > 0) / ranks], axis=1, dtype=np.float32)
 
 
 @lru_cache(maxsize=2)

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from sidecar.recommend.documents import LoraText, Prompt
 from sidecar.recommend.postings import Floats, Postings
-from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, counted, hashed, parts_of, words_of, words_of_name
+from sidecar.recommend.tokens import PROMPT_KINDS, Tokens
 
 Places = npt.NDArray[np.int64]
 
-REST = 0.004  # seconds for other threads after each batch
-BATCH = 10
+LORA_KINDS = ("names", "name_counts", "about", "about_counts", "stem", "title", "triggers", "phrases")
+WORK, REST = 0.002, 0.004
+"""Seconds of work after which others have their turn, and for how long."""
 
 
 class Stopped(Exception):
@@ -27,12 +28,12 @@ class Rest:
 
     def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
         self._stopped = stopped
-        self._done = 0
+        self._since = time.perf_counter()
 
     def __call__(self) -> None:
-        self._done += 1
-        if self._done % BATCH == 0:
+        if time.perf_counter() - self._since > WORK:
             time.sleep(REST)
+            self._since = time.perf_counter()
             if self._stopped():
                 raise Stopped
 
@@ -42,41 +43,30 @@ class Index:
 
     A pair is a prompt that a LoRA was used with. Pairs are sorted by LoRA: those of the LoRA at position p are
     `pair_prompt[pair_start[p] : pair_start[p + 1]]`.
+
+    `of_loras` and `of_prompts` are their tokens: for each one array a kind, of `LORA_KINDS` and of `PROMPT_KINDS`.
     """
 
     def __init__(
         self,
         loras: Sequence[LoraText],
         prompts: Sequence[Prompt],
-        tokens: Sequence[tuple[Tokens, ...]],
-        rest: Callable[[], None] = lambda: None,
+        of_loras: Sequence[tuple[Tokens, ...]],
+        of_prompts: Sequence[tuple[Tokens, ...]],
     ) -> None:
         self.loras = loras
         self.prompts = prompts
         self.position = {lora.id: place for place, lora in enumerate(loras)}
         self.by_prompt = {
-            kind: Postings([kinds[at] for kinds in tokens]) for at, kind in enumerate(PROMPT_KINDS)
+            kind: Postings([kinds[at] for kinds in of_prompts]) for at, kind in enumerate(PROMPT_KINDS)
         }
         self._join()
-        names, about, stems, titles, triggers, phrases = [], [], [], [], [], []
-        for lora in loras:
-            rest()
-            stem, title = words_of_name(lora.stem), words_of(lora.title)
-            words = [word for phrase in lora.trigger_words for word in words_of(phrase)]
-            called = [*stem, *title, *words]
-            names.append(counted(called))
-            about.append(
-                counted(
-                    [*called, *(word for tag in lora.tags for word in words_of(tag)), *words_of(lora.about)]
-                )
-            )
-            stems.append(hashed(_telling(stem)))
-            titles.append(hashed(_telling(title)))
-            triggers.append(hashed(_telling(words)))
-            phrases.append(hashed(part for phrase in lora.trigger_words for part in parts_of(phrase)))
-        self.names = Postings([tokens for tokens, _ in names], [counts for _, counts in names])
-        self.about = Postings([tokens for tokens, _ in about], [counts for _, counts in about])
-        self.covers = (Postings(stems), Postings(titles), Postings(triggers))
+        names, name_counts, about, about_counts, *covers, phrases = (
+            zip(*of_loras) if loras else [()] * len(LORA_KINDS)
+        )
+        self.names = Postings(names, name_counts)
+        self.about = Postings(about, about_counts)
+        self.covers = tuple(map(Postings, covers))
         self.phrases = Postings(phrases)
 
     def _join(self) -> None:
@@ -104,8 +94,3 @@ class Index:
         group = np.repeat(np.arange(len(loras)), counts)
         offset = np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.repeat(self.pair_start[loras], counts) + offset, group
-
-
-def _telling(words: list[str]) -> list[str]:
-    """Without what stands in any name: single letters and numbers."""
-    return [word for word in words if len(word) > 1 and not word.isdigit()]

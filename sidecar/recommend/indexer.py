@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from sidecar.database import Database
 from sidecar.errors import SidecarError
 from sidecar.events import Event, Events
-from sidecar.recommend.documents import read_loras, read_prompts
 
 if TYPE_CHECKING:  # numpy is loaded when there is work
     from sidecar.recommend.index import Index
@@ -27,19 +26,30 @@ SHARE = 20.0
 """Making it takes at most one part in so many of the time."""
 WANTED_SECONDS = 900.0
 """It is kept up to date so long after somebody has asked for it: nobody pays for what he does not use."""
+BREATH_SECONDS = 0.05
+"""For others, between two prompts that something is learned from."""
 _CHANGES = ("library.changed", "generation.recorded", "lora.edited")
 
 
 class Indexer:
-    """`index` is the latest one, None until the first is made. `busy` tells whether a scan goes on."""
+    """`index` is the latest one, None until the first is made. `busy` tells whether a scan goes on; `made` is called in the
+    background after each, with it and a function that is to be called now and then: it lets others work."""
 
-    def __init__(self, database: Database, events: Events, folder: Path, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        folder: Path,
+        busy: Callable[[], bool],
+        made: Callable[[Index, Callable[[], None]], None] = lambda index, rest: None,
+    ) -> None:
         self.index: Index | None = None
         self.building = False
         self._database = database
         self._events = events
         self._folder = folder
         self._busy = busy
+        self._made = made
         self._revision = -1
         self._asked = -WANTED_SECONDS
         self._wake = threading.Event()
@@ -67,28 +77,29 @@ class Indexer:
 
     def refresh(self) -> Index:
         """Make it now, in this thread: for programs that cannot wait for the background."""
-        from sidecar.recommend.index import Index, Rest
-        from sidecar.recommend.token_store import TokenStore
+        from sidecar.recommend.index import Rest
+        from sidecar.recommend.making import make_index
 
         database, started = self._database, time.perf_counter()
         self.building = True
         try:
             revision = database.revision
-            store = TokenStore(self._folder)
-            loras = read_loras(database)
-            prompts = read_prompts(database, loras)
-            rest = Rest(self._stopped.is_set)
-            tokens = store.tokens_of(prompts, rest)
-            index = Index(loras, prompts, tokens, rest)
-            store.save(prompts, tokens)
+            index = make_index(database, self._folder, Rest(self._stopped.is_set))
             self.index, self._revision = index, revision
         finally:
             self.building = False
         log.info(
             "Recommendations know %d LoRAs and %d prompts (%.1f s).",
-            len(loras), len(prompts), time.perf_counter() - started,
+            len(index.loras), len(index.prompts), time.perf_counter() - started,
         )  # fmt: skip
         return index
+
+    def _breathe(self) -> None:
+        """Raises Stopped when the app ends."""
+        from sidecar.recommend.index import Stopped
+
+        if self._stopped.wait(BREATH_SECONDS):
+            raise Stopped
 
     def _heard(self, event: Event) -> None:
         if event.type in _CHANGES:
@@ -107,8 +118,9 @@ class Indexer:
                 continue
             started = time.monotonic()
             try:
-                self.refresh()
+                index = self.refresh()
                 self._events.publish("recommendations.changed")
+                self._made(index, self._breathe)
             except SidecarError as error:
                 log.warning("Recommendations are not brought up to date: %s", error.message)
             except Exception:  # the thread's outer edge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,39 +10,75 @@ import numpy as np
 import orjson
 
 from sidecar.database import Database
+from sidecar.recommend.documents import Prompt
 from sidecar.recommend.index import Index, Places
 from sidecar.recommend.postings import Floats
 from sidecar.recommend.signals import Signals
+from sidecar.recommend.use.index import UseIndex
+from sidecar.recommend.use.scoring import used_together
 
-FEATURES = ("own", "used", "rating", "favorite")
+MARKS = {"own": 1.5, "used": 0.15, "rating": 0.25, "favorite": 0.3}
+"""What each part counts, in the fusion's scores, of which one is worth a factor e of likelihood.
+
+own: the nearest prompt (0 to about 1) that the user made an image with it for; used: the logarithm of 1 and its image batches;
+rating: each star above three; favorite: the mark. These are set by hand, low, so that what fits the prompt comes first, until
+there is a history to learn them from (learning.py).
+"""
+CORRECTED = (
+    "nearest",
+    "vote",
+    "examples",
+    "names",
+    "about",
+    "triggers",
+    "phrase",
+    "meaning",
+    "meaning_about",
+)
+"""Signals, as parts of their highest, of which a user's history may say that they are worth more, or less, than what was
+fitted for all."""
+FEATURES = (*MARKS, *CORRECTED)
 
 
 @dataclass(frozen=True)
 class Taste:
-    """How much each part counts, in the fusion's scores, of which one is worth a factor e of probability.
+    """What the fusion counts, and what each of `FEATURES` does."""
 
-    own: the nearest prompt (0 to about 1) that the user made an image with it for; used: the logarithm of 1 and its image
-    batches; rating: each star above three; favorite: the mark. These are set by hand, low, so that what fits the prompt
-    comes first.
-    """
-
-    own: float = 1.5
-    used: float = 0.15
-    rating: float = 0.25
-    favorite: float = 0.3
-
-    def weights(self) -> Floats:
-        return np.array([self.own, self.used, self.rating, self.favorite], np.float32)
+    fusion: float = 1.0
+    features: tuple[float, ...] = (*MARKS.values(), *[0.0] * len(CORRECTED))
 
 
-def personal(database: Database, index: Index, signals: Signals) -> Floats:
-    """One row a LoRA of the signals, the columns of `FEATURES`."""
+TOGETHER = np.array([0.7, 0.3], np.float32)
+"""What the logarithm of the evidence of baskets shared with LoRAs of the prompt counts, and that of its lift."""
+
+
+def personal(database: Database, index: Index, signals: Signals, left_out: Sequence[Prompt] = ()) -> Floats:
+    """One row a LoRA of the signals, the columns of `FEATURES`; as if the user had not used the prompts `left_out`."""
     marks = _marks(database, [index.loras[place].id for place in signals.loras])
     own = _own(index, signals.loras, signals.nearness)
     used, rating, favorite = marks.T
-    return np.stack([own, np.log1p(used), np.where(rating > 0, rating - 3, 0), favorite], axis=1).astype(
-        np.float32
-    )
+    if left_out:
+        uses = Counter[int]()
+        for prompt in left_out:
+            uses.update({use.lora: use.own for use in prompt.uses})
+        used = np.maximum(used - [uses[index.loras[place].id] for place in signals.loras], 0)
+    columns = [own, np.log1p(used), np.where(rating > 0, rating - 3, 0), favorite]
+    columns += [
+        _part(signals.column(name)) if name in signals.names else np.zeros(len(own)) for name in CORRECTED
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def together(index: Index, signals: Signals, use: UseIndex, given: Sequence[int]) -> Floats:
+    """What co-use with the given LoRAs (their positions in `use`) adds to the score of each LoRA of the signals."""
+    worth = used_together(use, given) @ TOGETHER
+    known = [use.places.by_id.get(index.loras[place].id) for place in signals.loras]
+    return np.array([0.0 if place is None else worth[place] for place in known], np.float32)
+
+
+def _part(values: Floats) -> Floats:
+    part: Floats = values / max(float(values.max(initial=0)), 1e-6)
+    return part
 
 
 def _own(index: Index, loras: Places, nearness: Floats) -> Floats:

@@ -25,9 +25,7 @@ class Postings:
     With `counts`, how often each document has each of its tokens, `shared` is BM25 already, and `bm25` is 1.
     """
 
-    def __init__(
-        self, documents: Sequence[Tokens], counts: Sequence[npt.NDArray[np.uint16]] | None = None
-    ) -> None:
+    def __init__(self, documents: Sequence[Tokens], counts: Sequence[Tokens] | None = None) -> None:
         self.count = len(documents)
         lengths = np.fromiter((len(one) for one in documents), np.int32, self.count)
         tokens = np.concatenate(documents) if self.count else np.empty(0, np.uint32)

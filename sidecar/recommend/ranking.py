@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,18 @@ from sidecar.prompts.facts import fits
 from sidecar.prompts.grammar import find_tags
 from sidecar.prompts.resolve import resolve_all
 from sidecar.recommend.fusion import fuse
-from sidecar.recommend.index import Index
-from sidecar.recommend.personal import Taste, personal
+from sidecar.recommend.index import Index, Places
+from sidecar.recommend.personal import Taste, personal, together
 from sidecar.recommend.postings import Floats
 from sidecar.recommend.reasons import Explainer
-from sidecar.recommend.signals import Vectors, read_signals
+from sidecar.recommend.signals import Signals, Vectors, read_signals
 from sidecar.recommend.texts import plain_prompt
+from sidecar.recommend.use import told
+from sidecar.recommend.use.index import UseIndex
 from sidecar.recommend.use.opinions import read_opinions, shifts_of
-from sidecar.recommend.use.told import opinion
+
+COMPANY = 10
+"""Of each LoRA in the prompt so many companions are looked at."""
 
 
 @dataclass(frozen=True)
@@ -34,61 +38,99 @@ class Asked:
     exclude: Collection[str] = ()
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a ranking may use beside the index: `vectors` of the prompt and of the index, the co-use of LoRAs, and what was
+    learned from the user's history."""
+
+    vectors: Vectors | None = None
+    use: UseIndex | None = None
+    taste: Taste = field(default_factory=Taste)
+
+
 def recommend(
-    database: Database, index: Index, asked: Asked, vectors: Vectors | None = None, taste: Taste | None = None
+    database: Database, index: Index, asked: Asked, known: Known | None = None
 ) -> list[dict[str, Any]]:
     """Up to `limit` items, the best first: {"lora", "score", "weight", "reasons"}.
 
-    `score` is how likely it is among all that were looked at, 0 to 1; one without reasons has nothing but its popularity. LoRAs that stand in the prompt already, that cannot
-    work with the base model, or that have nothing to do with the prompt are left out. An empty prompt has no answer.
+    `score` is how likely it is among all that were looked at, 0 to 1; one without reasons has nothing but its popularity.
+    LoRAs that stand in the prompt already, that cannot work with the base model, or that have nothing to do with the prompt
+    are left out. An empty prompt has no answer.
     """
-    text = plain_prompt(asked.prompt)
+    text, known = plain_prompt(asked.prompt), known or Known()
     if not text or not index.loras:
         return []
-    signals = read_signals(index, text, vectors)
+    names = {tag.name for tag in find_tags(asked.prompt) if tag.is_lora and not tag.is_draw}
+    given = [place for place in map(known.use.find, names) if place is not None] if known.use else []
+    company = _company(index, known.use, given) if known.use and given else None
+    signals = read_signals(index, text, known.vectors, also=company)
     if not len(signals.loras):
         return []
-    scores = fuse(signals) + personal(database, index, signals) @ (taste or Taste()).weights()
     shifts = shifts_of(text, read_opinions(database))
-    scores = scores + np.array(
-        [shifts.get(index.loras[place].id, 0.0) for place in signals.loras], np.float32
-    )
-    left_out = _left_out(database, index, asked)
-    scores[
-        [index.loras[place].id in left_out or not _works(index, int(place), asked) for place in signals.loras]
-    ] = -np.inf
+    scores = _scores(database, index, signals, known, given, shifts)
+    left_out = _ids_of(database, {*names, *asked.exclude})
+    for row, place in enumerate(signals.loras):
+        if index.loras[place].id in left_out or not _works(index, int(place), asked):
+            scores[row] = -np.inf
     likely = _probabilities(scores)
     best = [int(row) for row in np.argsort(-likely)[: asked.limit] if likely[row] > 0]
     explainer = Explainer(index, signals, text)
-    items = {
-        item["id"]: item
-        for item in read_items(database.reader(), [index.loras[signals.loras[row]].id for row in best])
-    }
+    found = read_items(database.reader(), [index.loras[signals.loras[row]].id for row in best])
+    items = {item["id"]: item for item in found}
     answer = []
     for row in best:
         item = items.get(index.loras[signals.loras[row]].id)
         if item is None:  # deleted since
             continue
-        weight = explainer.weight(row)
-        reasons = [reason.to_json() for reason in explainer.reasons(row)] + opinion(
-            shifts.get(item["id"], 0.0)
-        )
+        reasons = [reason.to_json() for reason in explainer.reasons(row)]
+        reasons += _together(known.use, given, item["id"]) + told.opinion(shifts.get(item["id"], 0.0))
         answer.append(
             {
                 "lora": item,
                 "score": round(float(likely[row]), 4),
-                "weight": item["weight"] if item["weight"] is not None else weight,
+                "weight": item["weight"] if item["weight"] is not None else explainer.weight(row),
                 "reasons": reasons,
             }
         )
     return answer
 
 
-def _left_out(database: Database, index: Index, asked: Asked) -> set[int]:
-    """Ids of LoRAs that stand in the prompt already, or were excluded by name."""
-    names = {tag.name for tag in find_tags(asked.prompt) if tag.is_lora and not tag.is_draw} | set(
-        asked.exclude
+def _scores(
+    database: Database,
+    index: Index,
+    signals: Signals,
+    known: Known,
+    given: list[int],
+    shifts: dict[int, float],
+) -> Floats:
+    taste = known.taste
+    scores: Floats = taste.fusion * fuse(signals) + personal(database, index, signals) @ np.array(
+        taste.features, np.float32
     )
+    if known.use and given:
+        scores += together(index, signals, known.use, given)
+    said = [shifts.get(index.loras[place].id, 0.0) for place in signals.loras]
+    scores += np.array(said, np.float32)
+    return scores
+
+
+def _company(index: Index, use: UseIndex, given: list[int]) -> Places:
+    """Where those LoRAs stand that were most often used with the given ones."""
+    places = []
+    for one in given:
+        others, evidence = use.counts.companions(one)
+        places += [use.loras[other].id for other in others[np.argsort(-evidence)[:COMPANY]]]
+    return np.array([index.position[one] for one in places if one in index.position], np.int64)
+
+
+def _together(use: UseIndex | None, given: list[int], lora_id: int) -> list[dict[str, Any]]:
+    """In what it stands together with LoRAs that are in the prompt."""
+    place = use.places.by_id.get(lora_id) if use else None
+    return told.together(use, given, place) if use and given and place is not None else []
+
+
+def _ids_of(database: Database, names: set[str]) -> set[int]:
+    """Ids of the LoRAs that these names mean."""
     found = resolve_all(database.reader(), sorted(names))
     return {one.id for one in found.values() if one}
 

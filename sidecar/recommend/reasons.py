@@ -28,7 +28,7 @@ RARE = 3.0
 
 @dataclass(frozen=True)
 class Reason:
-    """`kind` is for programs: own, example, trigger, name, text, embedding."""
+    """`kind` is for programs: own, example, trigger, name, text, training, embedding."""
 
     kind: str
     text: str
@@ -58,6 +58,7 @@ class Explainer:
             self._name(row),
             self._example(near),
             self._text(lora),
+            self._trained(lora),
         ]
         if "meaning_about" in self._signals.names and self._signals.column("meaning_about")[row] >= MEANS:
             found.append(Reason("embedding", "What is said about it means something like your prompt"))
@@ -133,6 +134,15 @@ class Explainer:
         shared = self._rarest(said, "words", RARE)
         return (
             Reason("text", f"Its description speaks of {', '.join(shared)}", tuple(shared))
+            if shared
+            else None
+        )
+
+    def _trained(self, lora: LoraText) -> Reason | None:
+        said = [tag for tag in lora.trained_on for part in parts_of(tag) if part in self._parts]
+        shared = self._rarest(said, "parts", RARE)
+        return (
+            Reason("training", f"It was trained on images of {', '.join(shared)}", tuple(shared))
             if shared
             else None
         )

@@ -76,11 +76,11 @@ def hashed(tokens: Iterable[str]) -> Tokens:
     return np.array(sorted(numbers), dtype=np.uint32)
 
 
-def counted(tokens: Iterable[str]) -> tuple[Tokens, npt.NDArray[np.uint16]]:
+def counted(tokens: Iterable[str]) -> tuple[Tokens, Tokens]:
     """`hashed`, and how often each token stands there."""
     numbers = np.fromiter((crc32(token.encode("utf-8", "replace")) for token in tokens), np.uint32)
     found, counts = np.unique(numbers, return_counts=True)
-    return found, np.minimum(counts, 1000).astype(np.uint16)
+    return found, np.minimum(counts, 1000).astype(np.uint32)
 
 
 def phrases_of(words: Sequence[str]) -> list[str]:

@@ -53,6 +53,11 @@ class UseKeeper:
             raise Unavailable("What goes together is being prepared; ask again in a moment.")
         return self._index
 
+    def latest(self, database: Database) -> UseIndex | None:
+        """The index as it is, at once; None until the first is made."""
+        self.warm_up(database)
+        return self._index
+
     def warm_up(self, database: Database) -> None:
         """Make the index in the background if there is none, or if its data has changed."""
         due = self._index is None or (self._is_stale(database) and time.monotonic() >= self._not_before)
@@ -117,9 +122,9 @@ def use_index(database: Database, events: Events) -> UseIndex:
     return _keeper(database, events).get(database)
 
 
-def warm_up(database: Database, events: Events) -> None:
-    """Have the index made in the background, so that the first who asks need not wait."""
-    _keeper(database, events).warm_up(database)
+def latest_use(database: Database, events: Events) -> UseIndex | None:
+    """The index of co-use as it is, at once; None until the first is made, which begins with this."""
+    return _keeper(database, events).latest(database)
 
 
 def _keeper(database: Database, events: Events) -> UseKeeper:

@@ -54,10 +54,12 @@ def recommend_similar(
     limit: Limit = 10,
 ) -> Response:
     """LoRAs that are like this one, by each kind that is asked for."""
+    from sidecar.recommend.use.meaning import meant_by
     from sidecar.recommend.use.similar import find_similar
 
     index = use_index(state.database, state.events)
-    return json_response(find_similar(state.database, index, lora_id, by, limit))
+    meant = meant_by(state.recommender.embedder)
+    return json_response(find_similar(state.database, index, lora_id, by, limit, meant))
 
 
 @router.post("/recommendations/feedback", status_code=201)

@@ -41,18 +41,30 @@ def signals_of(index: UseIndex, given: Sequence[int]) -> Floats:
     return np.concatenate([strongest[:, :2], popular, strongest[:, 2:]], axis=1).astype(np.float32)
 
 
-def _signals_of_one(index: UseIndex, place: int) -> Floats:
+def used_together(index: UseIndex, given: Sequence[int]) -> Floats:
+    """(n, 2): together and lift with the given LoRAs alone, at the cost of a look at their baskets."""
+    each = [np.stack(_together_and_lift(index, place), axis=1) for place in given]
+    strongest: Floats = np.max(each, axis=0).astype(np.float32)
+    return strongest
+
+
+def _together_and_lift(index: UseIndex, place: int) -> tuple[Floats, Floats]:
     counts = index.counts
     together = counts.together(place)
-    text = index.about.like(place)
     expected = counts.used[place] * counts.used / max(counts.total, 1.0)
     lift = np.where(together > 0, np.log((together + SHRINK) / (expected + SHRINK)), 0)
+    return np.log1p(together), np.maximum(lift, 0)
+
+
+def _signals_of_one(index: UseIndex, place: int) -> Floats:
+    text = index.about.like(place)
+    together, lift = _together_and_lift(index, place)
     columns = (
-        np.log1p(together),
-        np.maximum(lift, 0),
+        together,
+        lift,
         np.sqrt(text),
         _on_a_scale(_as_others(index, text + index.prompts.like(place))),
-        _on_a_scale(_like_known(index, together)),
+        _on_a_scale(_like_known(index, np.expm1(together))),
     )
     return np.stack(columns, axis=1)
 

@@ -14,6 +14,7 @@ from sidecar.library.queries import read_items
 from sidecar.recommend.use import told
 from sidecar.recommend.use.feedback import subject_text
 from sidecar.recommend.use.index import UseIndex
+from sidecar.recommend.use.meaning import UNLIKE, Meant, mixed
 from sidecar.recommend.use.opinions import read_opinions, shifts_of
 from sidecar.recommend.use.scoring import Floats, best
 
@@ -27,9 +28,15 @@ _BY_WEIGHTS = "sidecar.recommend.weightspace.similar"
 
 
 def find_similar(
-    database: Database, index: UseIndex, lora_id: int, by: Sequence[str], limit: int
+    database: Database,
+    index: UseIndex,
+    lora_id: int,
+    by: Sequence[str],
+    limit: int,
+    meant: Meant | None = None,
 ) -> dict[str, Any]:
-    """{"items", "notes"}: up to `limit` LoRAs like this one by these kinds, the most alike first.
+    """{"items", "notes"}: up to `limit` LoRAs like this one by these kinds, the most alike first. `meant` adds the meaning of
+    texts to likeness by text.
 
     An item is {"lora", "score", "weight", "reasons"}; a reason has the `score` (0 to 1) of its kind, and the item's is
     1 − Π (1 − score of a kind). Copies of the same content are not listed.
@@ -43,6 +50,12 @@ def find_similar(
     if place is None:
         return {"items": [], "notes": ["Nothing is known of it yet, or its file cannot be used."]}
     kinds, notes = _likeness(database, index, place, by)
+    meaning = None
+    if meant is not None and TEXT in kinds:
+        meaning, note = meant.like(index, place)
+        notes += [note] if note else []
+        if meaning is not None:
+            kinds[TEXT] = mixed(kinds[TEXT], meaning)
     parts = list(kinds.values())
     scores = (
         (1 - np.prod([1 - part for part in parts], axis=0)).astype(np.float32)
@@ -64,7 +77,7 @@ def find_similar(
             "score": round(float(scores[one]), 4),
             "weight": items[lora.id]["weight"],
             "reasons": [
-                *_reasons(index, place, one, kinds),
+                *_reasons(index, place, one, kinds, meaning),
                 *told.opinion(shifts.get(lora.id, 0.0)),
             ],
         }
@@ -121,19 +134,32 @@ def _shifted(index: UseIndex, scores: Floats, shifts: dict[int, float]) -> Float
     return scores
 
 
-def _reasons(index: UseIndex, place: int, other: int, kinds: dict[str, Floats]) -> list[told.Reason]:
-    """One reason a kind, the strongest first."""
+def _reasons(
+    index: UseIndex, place: int, other: int, kinds: dict[str, Floats], meaning: Floats | None
+) -> list[told.Reason]:
+    """One reason a kind, the strongest first; that of the text tells the cosine of the meanings where it counts."""
     found: list[told.Reason] = []
     if TEXT in kinds and kinds[TEXT][other] > 0:
         words = told.shared_words(index, place, other)
-        text = f"Both are about {', '.join(words)}" if words else "What is said of both is alike"
+        cosine = float(meaning[other]) if meaning is not None else 0.0
+        means = cosine > UNLIKE
+        if words:
+            text = f"Both are about {', '.join(words)}" + ("; they mean much the same" if means else "")
+        else:
+            text = "What is said of both means much the same" if means else "What is said of both is alike"
+        score = round(float(kinds[TEXT][other]), 4)
         found.append(
-            {"kind": TEXT, "text": text, "score": round(float(kinds[TEXT][other]), 4), "detail": words}
+            {"kind": TEXT, "text": text, "score": score, "detail": words}
+            | ({"meaning": round(cosine, 4)} if means else {})
         )
     if USE in kinds and kinds[USE][other] > 0:
         company = index.company.like_one(place, other)
         names = told.shared_company(index, place, other) if company else []
-        text = f"Both are used with {', '.join(names)}" if names else "Both are used for prompts alike"
+        text = (
+            f"Both are used with {', '.join(names)}"
+            if names
+            else "It is used for prompts like those of this one"
+        )
         found.append(
             {"kind": USE, "text": text, "score": round(float(kinds[USE][other]), 4), "detail": names}
         )

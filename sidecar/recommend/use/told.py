@@ -36,7 +36,9 @@ def together(index: UseIndex, given: Sequence[int], place: int) -> list[Reason]:
         )
         if text
     ]
-    text = f"Together {', '.join(said)}" + (f"; lift {lift:.1f}" if lift >= TELLING_LIFT else "")
+    text = f"Together {', '.join(said)}" + (
+        f"; {lift:.1f} times as often as by chance" if lift >= TELLING_LIFT else ""
+    )
     return [
         {
             "kind": "use",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,12 +146,17 @@ def test_an_empty_library_and_one_that_is_not_read_yet(api: TestClient, state: S
     assert api.post("recommendations/prompt", json={"prompt": "x"}).json()["error"]["code"] == "unavailable"
     state.recommender.refresh()
     assert api.post("recommendations/prompt", json={"prompt": "x"}).json()["items"] == []
-    assert api.get("recommendations/status").json()["index"] == {"loras": 0, "examples": 0, "building": False}
+    assert api.get("recommendations/status").json()["index"] == {
+        "loras": 0,
+        "examples": 0,
+        "building": False,
+        "learned": None,
+    }
 
 
 def test_kept_tokens_that_are_damaged_are_made_anew(ask: Ask, state: State) -> None:
     before = ask("fishing boats, gulls")
-    file = state.settings.data / "recommend-tokens.npz"
+    file = state.settings.data / "recommend-prompts.npz"
     assert file.exists()
     for damage in (b"", b"PK\x03\x04 no", file.read_bytes()[:200]):
         file.write_bytes(damage)
@@ -170,3 +177,38 @@ def test_feedback_changes_later_rankings_and_is_taken_back(ask: Ask, api: TestCl
     assert after["reasons"][-1]["kind"] == "feedback"
     api.delete("recommendations/feedback").raise_for_status()
     assert ask(prompt)[:2] == [first, second]
+
+
+def test_what_was_used_with_the_prompts_loras_is_found_and_said(ask: Ask, api: TestClient) -> None:
+    prompt = "a photo, daylight <lora:harbour:1>"
+    assert "plain_23" not in names(ask(prompt, limit=100))
+    for number in range(5):
+        loras = [{"name": "harbour", "weight": 1.0}, {"name": "plain_23", "weight": 0.4}]
+        made = {
+            "uuid": f"10000000-0000-4000-8000-00000000000{number}",
+            "host": "sdnext",
+            "kind": "txt2img",
+            "images": [],
+        }
+        made |= {"prompt": f"{number} zebras", "negative_prompt": "", "loras": loras}
+        assert api.post("generations", json=made).status_code < 300
+    ask(prompt)  # co-use is read in the background
+    for _ in range(100):
+        found = {item["lora"]["name"]: item for item in ask(prompt, limit=100)}
+        if "plain_23" in found:
+            break
+        time.sleep(0.05)
+    reason = next(one for one in found["plain_23"]["reasons"] if one["kind"] == "use")
+    assert reason["own"] == 5 and "5 of your images" in reason["text"]
+
+
+def test_the_tags_it_was_trained_with_are_found_and_said(
+    ask: Ask, scan: Callable[[], None], loras: Path, state: State
+) -> None:
+    counts = {"1_set": {"velvet curtains": 30, "brass telescope": 12}}
+    make_lora(loras / "unnamed.safetensors", ss_tag_frequency=json.dumps(counts))
+    scan()
+    state.recommender.refresh()
+    found = {item["lora"]["name"]: item for item in ask("a room, brass telescope", limit=20)}
+    reason = next(one for one in found["unnamed"]["reasons"] if one["kind"] == "training")
+    assert reason["detail"] == ["brass telescope"]
