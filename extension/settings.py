@@ -46,12 +46,18 @@ OPTIONS: tuple[tuple[str, str | bool, str, str], ...] = (
         "Completion in the prompt boxes",
         "LoRAs, sets and trigger words as you type; tags only: nothing outside of <lora: and <set:",
     ),
+    (
+        "lora_manager_suggestions",
+        True,
+        "Suggestions under the prompt",
+        "LoRAs that fit what you write, from their authors' examples and your own images",
+    ),
     ("lora_manager_record", True, "Record generations", "which LoRAs and settings made which image"),
     (
         "lora_manager_embeddings",
         True,
         "Install text embeddings in the background",
-        "about 100 MB, only when the torch of this host can be used",
+        "up to 400 MB, only when the torch of this host can be used; a text model is never fetched by itself",
     ),
     (
         "lora_manager_names",

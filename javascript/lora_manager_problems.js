@@ -92,9 +92,9 @@
     const tab = tabNamed(name);
     for (const field of FIELDS) {
       const box = boxOf(name, field);
-      const owner = box?.closest("[id$=_prompt]");
-      if (!box || !owner) continue;
-      let line = owner.querySelector(":scope > .lora-manager-problems");
+      const foot = box ? shared()?.footOf(box) : null;
+      if (!box || !foot) continue;
+      let line = foot.querySelector(":scope > .lora-manager-problems");
       line?.classList.toggle("lora-manager-problems-stale", tab.texts[field] !== box.value);
       if (tab.texts[field] !== box.value) continue; // what is there stays until it is known what holds now
       const problems = tab.problems.filter((one) => one.field === field && !isBeingWritten(one, box));
@@ -105,22 +105,15 @@
         line = make("div", "lora-manager-problems");
         line.setAttribute("role", "status");
         line.setAttribute("aria-label", "LoRA Manager");
-        owner.append(line);
+        foot.prepend(line);
       }
       line.classList.toggle("lora-manager-dark", shared()?.isDark(box) ?? false);
       if (looks.get(line) === look) continue;
       looks.set(line, look);
       line.replaceChildren(...shown.map((one) => row(name, one)));
       if (problems.length > SHOWN) line.append(foldButton(name, field, problems.length - SHOWN));
-      makeRoom(box, line);
+      shared()?.makeRoom(box);
     }
-  }
-
-  /** SDNext's Modern UI lays its boxes over all of their pane: there the line lies at the pane's foot, and the text ends above it. @param {HTMLTextAreaElement} box @param {Element} line */
-  function makeRoom(box, line) {
-    const over = getComputedStyle(box).position === "absolute";
-    line.classList.toggle("lora-manager-problems-over", over);
-    if (over) box.style.setProperty("padding-bottom", line.childElementCount ? `${line.getBoundingClientRect().height + 4}px` : "");
   }
 
   /** @param {string} name @param {Problem} problem */

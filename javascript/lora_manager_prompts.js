@@ -9,7 +9,7 @@
  * @property {() => Document | HTMLElement | ShadowRoot} root where the host has built its page
  * @property {() => Record<string, unknown>} options the host's settings
  * @property {() => "on" | "tags only" | "off"} mode what the user wants of all this
- * @property {(path: string, body: unknown, signal?: AbortSignal) => Promise<any>} request null: no answer, for whatever reason
+ * @property {(path: string, body: unknown, signal?: AbortSignal, method?: "POST" | "DELETE") => Promise<any>} request null: no answer, for whatever reason
  * @property {(path: string) => string} address
  * @property {(element: HTMLTextAreaElement, start: number, end: number, text: string) => void} replace
  * @property {() => boolean} isWriting whether the input event of now comes from `replace`
@@ -17,6 +17,8 @@
  * @property {(text: string, characters: number) => number} unitsOf
  * @property {(element: Element) => boolean} isDark
  * @property {(element: Element) => boolean} isShown
+ * @property {(box: HTMLTextAreaElement) => Element | null} footOf where our lines under a prompt box stand, one below the other
+ * @property {(box: HTMLTextAreaElement) => void} makeRoom to be called after these lines have changed
  */
 
 (() => {
@@ -63,14 +65,15 @@
     return host.authFetch?.(url, { ...wanted, signal: null }); // it would log each request that is taken back
   }
 
-  /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] @returns {Promise<any>} */
-  async function request(path, body, signal) {
+  /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] @param {"POST" | "DELETE"} [method] @returns {Promise<any>} */
+  async function request(path, body, signal, method = "POST") {
     if (performance.now() < quietUntil) return null;
     const headers = { "Content-Type": "application/json" };
     try {
-      const answer = await send(address(path), { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(body), signal: signal ?? null });
+      const answer = await send(address(path), { method, credentials: "same-origin", headers, body: JSON.stringify(body) ?? null, signal: signal ?? null });
       if (answer?.ok) return await answer.json();
       const status = answer?.status ?? 503;
+      if (status === 503 && (await answer?.json())?.error?.code === "unavailable") return null; // it is there, and busy with this
       if (status !== 400 && status !== 422) quietUntil = performance.now() + (status < 500 ? REFUSED : AWAY);
     } catch {
       if (!signal?.aborted) quietUntil = performance.now() + AWAY;
@@ -127,7 +130,29 @@
   /** @param {Element} element */
   const isShown = (element) => element.getClientRects().length > 0 && getComputedStyle(element).visibility === "visible";
 
+  /** @param {HTMLTextAreaElement} box */
+  function footOf(box) {
+    const owner = box.closest("[id$=_prompt]");
+    let foot = owner?.querySelector(":scope > .lora-manager-foot") ?? null;
+    if (!owner || foot) return foot;
+    foot = document.createElement("div");
+    foot.className = "lora-manager-foot";
+    owner.append(foot);
+    return foot;
+  }
+
+  /** SDNext's Modern UI lays its boxes over all of their pane: there our lines lie at the pane's foot, and the text ends above them. @param {HTMLTextAreaElement} box */
+  function makeRoom(box) {
+    const foot = footOf(box);
+    if (!foot) return;
+    const over = getComputedStyle(box).position === "absolute";
+    foot.classList.toggle("lora-manager-foot-over", over);
+    foot.classList.toggle("lora-manager-dark", isDark(box));
+    const { height } = foot.getBoundingClientRect();
+    if (over) box.style.setProperty("padding-bottom", height ? `${height + 4}px` : "");
+  }
+
   /** @type {LoraManagerPrompts} */
-  const shared = { boxOf, boxes, root, options, mode, request, address, replace, isWriting: () => writing, charactersOf, unitsOf, isDark, isShown };
+  const shared = { boxOf, boxes, root, options, mode, request, address, replace, isWriting: () => writing, charactersOf, unitsOf, isDark, isShown, footOf, makeRoom };
   Object.assign(window, { loraManagerPrompts: Object.freeze(shared) });
 })();

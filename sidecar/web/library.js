@@ -10,6 +10,8 @@ import { query } from "./query.js";
 
 export const PAGE = 100;
 const KEPT_PAGES = 80;
+/** Milliseconds until what failed is asked for again. */
+const AGAIN = 1500;
 /** How many LoRAs beyond the visible ones are asked for. */
 const AHEAD = 40;
 
@@ -87,6 +89,7 @@ class Library extends Emitter {
       if (error.code === "bad_query") return void this.#tellBad(error);
       this.error = error;
       this.emit("error", error);
+      if (error.status === 0 || error.status >= 500) setTimeout(() => this.generation === generation && void this.reload({ keepPlace }), AGAIN);
     } finally {
       clearTimeout(slow);
       if (this.generation === generation) this.emit("slow", false);
@@ -207,7 +210,7 @@ class Library extends Emitter {
       this.emit("loaded", page);
     } catch (error) {
       if (!(error instanceof ApiError)) return; // given up on purpose
-      setTimeout(() => this.generation === generation && this.ensure(this.visible.first, this.visible.last), 1500);
+      setTimeout(() => this.generation === generation && this.ensure(this.visible.first, this.visible.last), AGAIN);
     }
   }
 

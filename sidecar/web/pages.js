@@ -33,6 +33,7 @@ import { query } from "./query.js";
 const PAGES = [
   { id: "compose", title: "Composer", short: "Compose", icon: "prompt", load: () => import("./compose/compose.js"), styles: ["pages/pages.css", "sets/sets.css", "compose/compose.css"] },
   { id: "sets", title: "Sets", icon: "list", load: () => import("./sets/sets.js"), styles: ["pages/pages.css", "sets/sets.css"] },
+  { id: "map", title: "Map", icon: "map", load: () => import("./map/map.js"), styles: ["pages/pages.css", "map/map.css"] },
   { id: "tags", title: "Tags", icon: "tag", load: () => import("./pages/tags.js"), styles: ["pages/pages.css", "pages/tags.css"] },
   { id: "duplicates", title: "Duplicates", icon: "layers", load: () => import("./duplicates/duplicates.js"), styles: ["pages/pages.css", "duplicates/duplicates.css"] },
   { id: "civitai", title: "Civitai", icon: "cloud", load: () => import("./civitai/civitai.js"), styles: ["pages/pages.css", "civitai/civitai.css"] },

@@ -128,7 +128,7 @@ async function drawPopover() {
       h("dt", null, "Hashes"),
       h("dd", null, hashText(status.hashing)),
       h("dt", null, "Text embeddings"),
-      h("dd", null, health.embeddings.model ?? "not installed"),
+      h("dd", null, health.embeddings.model ?? "no text model, see ", health.embeddings.model ? null : h("a", { href: "#page=settings" }, "Settings"), health.embeddings.pending ? `, ${count(health.embeddings.pending)} left to read` : ""),
       h("dt", null, "Host"),
       h("dd", null, health.host ?? bridge.host?.host ?? "none (standalone)"),
       h("dt", null, "Data folder"),

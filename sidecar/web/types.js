@@ -202,11 +202,11 @@
  * @property {string|null} precision
  * @property {number|null} rank
  * @property {number} side_files how many
- *
+ * @property {number|null} [likeness] its cosine with the first of what is nearly the same
  * @typedef {Lora & CopyOnly} Copy
  *
  * @typedef {object} DuplicateGroup
- * @property {"file"|"weights"|"resaved"} kind
+ * @property {"file"|"weights"|"resaved"|"near"} kind
  * @property {string} key
  * @property {number} wasted bytes
  * @property {number} count
@@ -277,7 +277,8 @@
  * @property {string} civitai_url
  * @property {string} civitai_archive_url
  * @property {boolean} civitai_key_set
- *
+ * @property {string} embedding_model a folder or a name; empty: the one that is found
+ * @property {"cpu"|"gpu"} embedding_device
  * @typedef {import("./prompttypes.js").SetLora} SetLora
  * @typedef {import("./prompttypes.js").SetContent} SetContent
  * @typedef {import("./prompttypes.js").SetOnly} SetOnly

@@ -1,7 +1,9 @@
-"""In the host's own prompt boxes: completion of LoRAs and sets, and the line that names problems and mends them."""
+"""In the host's own prompt boxes: completion of LoRAs and sets, the line that names problems and mends them, and the one of
+suggestions."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,14 +20,28 @@ pytestmark = pytest.mark.timeout(400)
 SET = "Evening at the river"
 
 
-def add_preview(folder: Path, _shapes: Shapes) -> None:
+def add_files(folder: Path, _shapes: Shapes) -> None:
+    """A picture of one LoRA, and prompts that its author and another one's have posted."""
     (folder / f"{RIVER}.preview.png").write_bytes(picture(colour="purple"))
+    for name, title, prompt in (
+        (RIVER, "River Ink", "a ferry on a wide river, reeds, evening haze"),
+        ("plain_3", "Reeds and Herons", "a heron, reeds, water"),
+    ):
+        images = [{"url": f"https://example.com/{name}.png", "meta": {"prompt": prompt}}]
+        info = {
+            "id": 1,
+            "modelId": 7,
+            "trainedWords": [],
+            "model": {"name": title, "type": "LORA"},
+            "images": images,
+        }
+        (folder / f"{name}.civitai.info").write_text(json.dumps(info))
 
 
 @pytest.fixture(scope="module")
 def host(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with a picture for one LoRA, and a set of two."""
-    running = start_host(kind, tmp_path_factory.mktemp(kind.name), loras=add_preview)
+    running = start_host(kind, tmp_path_factory.mktemp(kind.name), loras=add_files)
     loras = [{"name": RIVER, "weight": 0.6}, {"name": LANTERN, "weight": 0.4}]
     running.client.post("lora-manager/api/v1/sets", json={"name": SET, "loras": loras}).raise_for_status()
     yield running
@@ -45,10 +61,15 @@ def opened(host: Host) -> Iterator[HostPage]:
 def page(opened: HostPage) -> Iterator[HostPage]:
     """The tab with the prompt, its boxes empty; a script error fails the test."""
     opened.open_tab(opened.tab)
+    suggest(opened, wanted=False)
     for box in (negative(opened), opened.prompt()):
         box.fill("")
     yield opened
     assert opened.errors == []
+
+
+def suggest(page: HostPage, *, wanted: bool) -> None:
+    page.page.evaluate("(wanted) => { window.opts.lora_manager_suggestions = wanted; }", wanted)
 
 
 def write(page: HostPage, text: str) -> None:
@@ -154,3 +175,23 @@ def test_words_of_a_lora_in_the_prompt_are_completed(page: HostPage) -> None:
     expect(options(page).first).to_contain_text(RIVER_WORDS)
     page.page.keyboard.press("Tab")
     expect(page.prompt()).to_have_value(f"a boat <lora:{RIVER}:1>, {RIVER_WORDS}")
+
+
+def test_what_fits_is_suggested_and_added_with_a_click(page: HostPage, shots: Path | None) -> None:
+    suggest(page, wanted=True)
+    chips = page.page.locator(f"#{page.tab}_prompt .lora-manager-suggest-chip:visible")
+    write(page, "a ferry, reeds, evening haze")
+    expect(chips.first).to_contain_text("River Ink", timeout=60_000)
+    if page.host.kind.theme == "Modern":
+        line = page.page.locator(f"#{page.tab}_prompt .lora-manager-foot").bounding_box()
+        assert line is not None and room_below(page) >= line["height"]
+    page.page.wait_for_timeout(500)
+    page.shot(shots, "suggested")
+    chips.first.get_by_role("button").first.click()
+    expect(page.prompt()).to_have_value(f"a ferry, reeds, evening haze <lora:{RIVER}:0.7>")
+    expect(chips.filter(has_text="River Ink")).to_have_count(0)
+    page.page.keyboard.press("Control+z")
+    expect(page.prompt()).to_have_value("a ferry, reeds, evening haze")
+    page.page.keyboard.press("Control+y")
+    page.generate()
+    assert [each["name"] for each in page.host.records()[0]["loras"]] == [RIVER]

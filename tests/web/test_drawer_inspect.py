@@ -28,6 +28,7 @@ def test_weights_are_shown_as_figures_bars_and_a_table(
     page = open_page(own_sidecar(tmp_path / "Lora"))
     open_details(page, "weighed")
     page.get_by_role("tab", name="Details").press("ArrowRight")
+    page.get_by_role("tab", name="Similar").press("ArrowRight")
     panel = page.get_by_role("tabpanel", name="Inspect")
     facts = panel.get_by_role("region", name="Weights").locator("dd")
     expect(facts.nth(0)).to_have_text("LoRA")

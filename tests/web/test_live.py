@@ -76,6 +76,21 @@ def test_a_folder_that_is_refused_says_why(page: Page) -> None:
     expect(page.locator("#status").get_by_label("Folder to add")).to_have_value("loras")
 
 
+def test_a_search_that_did_not_get_through_is_asked_again(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    away = {"error": {"code": "sidecar_starting", "message": "It is being looked after.", "detail": None}}
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        route.fulfill(status=502, json=away) if len(failed) == 1 else route.abort()
+
+    page.route("**/api/v1/loras?*", fail, times=2)
+    page.fill("#search", "nothing is called so")
+    expect(page.locator("#empty")).to_contain_text("Nothing found")
+    assert len(failed) == 2
+
+
 def test_new_files_do_not_push_cards_away_from_under_the_user(
     own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path
 ) -> None:

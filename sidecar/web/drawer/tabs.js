@@ -3,11 +3,12 @@ import { h } from "../dom.js";
 
 /** @typedef {import("../types.js").Detail} Detail */
 /** @typedef {{element: HTMLElement, show: (detail: Detail) => void, leave: () => void}} Tab */
-/** @typedef {"details"|"inspect"|"file"|"civitai"} Name */
+/** @typedef {"details"|"similar"|"inspect"|"file"|"civitai"} Name */
 
 /** @type {[Name, string, (() => Promise<Tab>)|null][]} */
 const TABS = [
   ["details", "Details", null],
+  ["similar", "Similar", async () => new (await import("./similar.js")).SimilarTab()],
   ["inspect", "Inspect", async () => new (await import("./inspect.js")).InspectTab()],
   ["file", "File", async () => new (await import("./file.js")).FileTab()],
   ["civitai", "Civitai", async () => new (await import("./civitai.js")).CivitaiTab()],

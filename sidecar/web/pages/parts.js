@@ -66,3 +66,8 @@ export async function fill(place, ask, show) {
     place.replaceChildren(trouble(error.message, () => void fill(place, ask, show)));
   }
 }
+
+/** What stands between backticks as code. */
+export function marked(/** @type {string} */ text) {
+  return text.split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
+}

@@ -1,14 +1,15 @@
 // The page of settings: each is saved as soon as it is changed, says so, and says at its place why when it is not.
 import { ApiError, request } from "../api.js";
-import { add, debounce, h } from "../dom.js";
+import { debounce, h } from "../dom.js";
 import { icon } from "../icons.js";
 import { preferences } from "../preferences.js";
+import { saidOfSuggestions } from "../recommend/said.js";
+import { textModel } from "../recommend/textmodel.js";
+import { frame, put } from "./field.js";
 import { trouble } from "./parts.js";
 
-/** @typedef {import("../types.js").Preferences} Preferences */
 /** @typedef {import("../types.js").Lora} Lora */
-/** @typedef {import("../dom.js").Child} Child */
-/** @typedef {{element: HTMLElement, show: (values: Preferences) => void}} Setting */
+/** @typedef {import("./field.js").Setting} Setting */
 
 let over = new AbortController();
 /** @type {Setting[]} */
@@ -34,6 +35,8 @@ export async function open(/** @type {HTMLElement} */ container) {
       group("Prompts", beforeGenerating(), weightCap()),
       group("Files", organise(), trashDays()),
       group("Pictures", blur()),
+      saidOfSuggestions(over.signal),
+      group("Text model", ...textModel(over.signal)),
       group("Civitai", address("civitai_url", "Address", "https://civitai.com", "Where models are looked up and downloaded from; a mirror works too."), address("civitai_archive_url", "Archive", "https://civarchive.com", "Asked when Civitai does not know a file any more. Leave it empty to ask nobody.", ""), key()),
     ),
   );
@@ -43,61 +46,6 @@ export async function open(/** @type {HTMLElement} */ container) {
 
 export function close() {
   over.abort();
-}
-
-/**
- * The frame of a setting: its label, its control, what it is for, and what became of the last change.
- * @param {string} name in the API
- * @param {string} label
- * @param {HTMLElement} control
- * @param {Child[]} about
- */
-function frame(name, label, control, about) {
-  const state = h("span", { class: "save-state", role: "status" });
-  const problem = h("p", { class: "form-note", role: "alert", id: `problem-${name}` });
-  const text = h("p", { class: "hint", id: `about-${name}` });
-  add(text, about);
-  const box = control.matches("input, select") ? control : control.querySelector("input, select");
-  box?.setAttribute("aria-describedby", `about-${name} problem-${name}`);
-  if (box && !box.id) box.id = `setting-${name}`;
-  const head = h("div", { class: "field-head" }, control.getAttribute("role") === "radiogroup" ? h("h3", null, label) : h("label", { for: box?.id ?? "" }, label), state);
-  const element = h("div", { class: `setting setting-${name}` }, head, control, problem, text);
-  let turn = 0;
-  /** Say at the field what is wrong with its value; nothing when it is right. */
-  const refuse = (/** @type {string} */ message) => {
-    problem.textContent = message;
-    state.replaceChildren();
-    if (message) box?.setAttribute("aria-invalid", "true");
-    else box?.removeAttribute("aria-invalid");
-  };
-  /** @returns {Promise<boolean>} */
-  const save = async (/** @type {unknown} */ value) => {
-    turn += 1;
-    const mine = turn;
-    state.className = "save-state";
-    state.textContent = "Saving…";
-    try {
-      const values = await request("PATCH", "settings", { body: { [name]: value } });
-      if (mine !== turn) return true;
-      refuse("");
-      state.classList.add("saved");
-      state.replaceChildren(icon("check"), "Saved");
-      preferences.take(values);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (mine !== turn) return false;
-      state.replaceChildren();
-      refuse(error.message);
-      return false;
-    }
-  };
-  return { element, save, refuse };
-}
-
-/** Put a value into a box, unless the user is typing in it or it holds what was refused. */
-function put(/** @type {HTMLInputElement|HTMLSelectElement} */ box, /** @type {string} */ value) {
-  if (document.activeElement !== box && box.getAttribute("aria-invalid") !== "true") box.value = value;
 }
 
 /**
