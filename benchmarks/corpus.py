@@ -15,9 +15,8 @@ from library import ROOT, Sidecar
 
 sys.path.insert(0, str(ROOT))
 from sidecar.database import Database
-from sidecar.recommend.documents import LoraText, Prompt, read_loras, read_prompts
+from sidecar.recommend.documents import LoraText, Prompt
 from sidecar.recommend.index import Index
-from sidecar.recommend.token_store import TokenStore
 
 SCRIPT = ROOT.parent / "shared" / "corpus_library.py"
 Vector = npt.NDArray[np.float32]
@@ -46,12 +45,6 @@ def read_catalogue(folder: Path) -> Database:
     sidecar.wait_for_scan()
     sidecar.stop()
     return Database(data)
-
-
-def make_index(database: Database, folder: Path) -> Index:
-    loras = read_loras(database)
-    prompts = read_prompts(database, loras)
-    return Index(loras, prompts, TokenStore(folder).tokens_of(prompts))
 
 
 def read_questions(folder: Path, index: Index) -> list[Question]:

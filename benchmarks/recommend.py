@@ -16,12 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from corpus import Question, about, embed, lay_out, make_index, read_catalogue, read_questions
+from corpus import Question, about, embed, lay_out, read_catalogue, read_questions
 from library import ROOT
 
 sys.path.insert(0, str(ROOT))
 from sidecar.recommend.fusion import fuse
 from sidecar.recommend.index import Index
+from sidecar.recommend.making import make_index
 from sidecar.recommend.signals import EMBEDDED, Signals, Vectors, read_signals
 
 Ask = Callable[[int, str, str], Signals]
