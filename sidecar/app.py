@@ -30,6 +30,7 @@ from sidecar.prompts.complete_routes import router as complete_router
 from sidecar.prompts.images.routes import router as images_router
 from sidecar.prompts.routes import router as prompts_router
 from sidecar.prompts.sets.routes import router as sets_router
+from sidecar.recommend.map.routes import router as map_router
 from sidecar.recommend.routes import router as recommend_router
 from sidecar.recommend.use.routes import router as use_router
 from sidecar.recommend.weightspace.routes import router as weightspace_router
@@ -64,6 +65,7 @@ ROUTERS = (
     recommend_router,
     use_router,
     weightspace_router,
+    map_router,
     backup_router,
 )
 

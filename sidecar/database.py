@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -40,16 +41,20 @@ class Database:
     on the writer thread inside `BEGIN IMMEDIATE … COMMIT`; it returns a value or raises, and then nothing has changed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """`read_only`: for another process than the one that writes; nothing is opened but readers."""
         self.path = folder / FILE_NAME
         self.revision = 0
         """Rises with every change, so that what was worked out from the data knows when it is stale."""
         self._changes: deque[tuple[int, frozenset[int]]] = deque(maxlen=KEPT_CHANGES)
         self._changing: set[int] = set()
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
+        self._readers: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._closed = False
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-writer")
+        if read_only:
+            self._writer.shutdown()
+            return
         try:
             self._connection = self._writer.submit(self._open_writer).result()
         except StartError:
@@ -104,7 +109,13 @@ class Database:
         return int(self.reader().execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0])
 
     def reader(self) -> sqlite3.Connection:
-        """This thread's read-only connection, with `sqlite3.Row` rows."""
+        """This thread's read-only connection, with `sqlite3.Row` rows.
+
+        Raises:
+            Unavailable: the database is closed.
+        """
+        if self._closed:
+            raise Unavailable("The database is closed: the sidecar is stopping.")
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
@@ -114,8 +125,7 @@ class Database:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA cache_size=-2000")
             self._local.connection = connection
-            with self._readers_lock:
-                self._readers.append(connection)
+            self._readers.append((threading.current_thread(), connection))
         return connection
 
     def submit(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> Future[T]:
@@ -158,13 +168,24 @@ class Database:
             raise Unavailable(f"The database did not take the change: {error}. {_advice(error)}") from error
 
     def close(self) -> None:
-        """Finish queued writes, fold the WAL into the file and close every connection."""
+        """Finish queued writes, fold the WAL into the file and close every connection.
+
+        One that another thread is reading from closes when that thread is done: SQLite must not lose it under a query.
+        """
+        self._closed = True
+        me, busy = threading.current_thread(), False
+        while self._readers:
+            thread, connection = self._readers.pop()
+            if thread is me or not thread.is_alive():
+                connection.close()
+            else:
+                busy = True
+            del connection
+        self._local = threading.local()
+        if busy:
+            gc.collect()  # closes what no thread holds any more
         self._writer.submit(self._connection.close).result()
         self._writer.shutdown()
-        with self._readers_lock:
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
 
 
 def _advice(error: sqlite3.Error) -> str:

@@ -24,6 +24,8 @@ CHANGEABLE = (
     "civitai_url",
     "civitai_archive_url",
     "civitai_key",
+    "embedding_model",
+    "embedding_device",
 )
 
 _lock = threading.Lock()

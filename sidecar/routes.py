@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response, WebSocke
 from sidecar import __version__
 from sidecar.events import Event
 from sidecar.preferences import change_settings, describe_settings
+from sidecar.recommend.embeddings.status import embedding_status
 from sidecar.responses import json_response
 from sidecar.security import COOKIE
 from sidecar.state import State, get_state
@@ -25,13 +26,14 @@ def get_health(state: Annotated[State, Depends(get_state)]) -> Response:
         .execute("SELECT count(*) FROM loras WHERE root_id IN (SELECT id FROM roots WHERE active)")
         .fetchone()[0]
     )
+    embeddings = embedding_status(state)
     return json_response(
         {
             "status": "ok",
             "version": __version__,
             "schema": state.database.schema,
             "loras": count,
-            "embeddings": {"model": None, "pending": 0},
+            "embeddings": {name: embeddings[name] for name in ("model", "pending")},
             "hashing": {"pending": state.library.hasher.status()["pending"]},
             "scanning": state.library.scanner.status.scanning,
             "host": state.settings.host_url,

@@ -58,7 +58,14 @@ def serve(settings: Settings) -> None:
         tasks = Tasks(events)
         stack.callback(tasks.stop)
         library.start()  # before the web framework is imported: reading the first files overlaps with that
-        recommender = Recommender(database, events, settings.data, lambda: not library.scanner.idle.is_set())
+        recommender = Recommender(
+            database,
+            events,
+            settings.data,
+            lambda: not library.scanner.idle.is_set(),
+            settings,
+            library.is_reading,
+        )
         stack.callback(recommender.stop)
         recommender.start()
         state = State(settings, token, database, events, library, tasks, recommender)

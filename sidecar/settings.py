@@ -55,6 +55,16 @@ class Settings(BaseSettings):
     civitai_url: str = Field(default="https://civitai.com", pattern=_URL)
     civitai_archive_url: str = Field(default="https://civarchive.com", pattern=f"^$|{_URL}")
     civitai_key: SecretStr | None = None
+    embedding_model: str = Field(default="", max_length=1_000)
+    embedding_device: Literal["cpu", "gpu"] = "cpu"
+
+    @field_validator("embedding_model")
+    @classmethod
+    def _writable_model(cls, value: str) -> str:
+        """A folder or a name, without what neither can have."""
+        if not value.isprintable():
+            raise ValueError("is a folder or a model's name, without control characters")
+        return value.strip()
 
     @field_validator("civitai_key")
     @classmethod

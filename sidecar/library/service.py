@@ -33,8 +33,8 @@ class Library:
     ) -> None:
         self.scanner = Scanner(database, events)
         self.hasher = Hasher(database, events, self.scanner.idle)
-        self.weights = Fingerprinter(database, events, self._is_hashing)
-        self.sketcher = Sketcher(database, events, self._is_hashing)
+        self.weights = Fingerprinter(database, events, self.is_reading)
+        self.sketcher = Sketcher(database, events, self.is_reading)
         self.write_back = WriteBack(database, events, lambda: settings.write_back if settings else OFF)
         self._watcher = Watcher(self.scanner) if watch else None
         self._database = database
@@ -50,8 +50,8 @@ class Library:
         self.write_back.scanned()
         vocabulary_of(self._database).refresh()  # so that the first typo does not wait for it
 
-    def _is_hashing(self) -> bool:
-        """Whether hashing comes first, or was paused and all that follows it too."""
+    def is_reading(self) -> bool:
+        """Whether scanning or hashing comes first, or hashing was paused and all that follows it too."""
         hashing = self.hasher.status()
         return not self.scanner.idle.is_set() or bool(hashing["paused"] or hashing["pending"])
 

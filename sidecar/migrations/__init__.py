@@ -10,6 +10,7 @@ from sidecar.migrations.scripts import (
     FILES,
     FIRST,
     HASHES,
+    NEAR,
     ORGANISE,
     RECOMMEND,
     SEARCH,
@@ -95,3 +96,9 @@ def m011_names_without_dots(db: sqlite_utils.Database) -> None:
     db.conn.execute(
         "CREATE INDEX loras_undotted ON loras(replace(sort_name, '.', '_')) WHERE instr(sort_name, '.') > 0"
     )
+
+
+@migrations()
+def m012_near(db: sqlite_utils.Database) -> None:
+    """Pairs of LoRAs with nearly the same weights."""
+    _run(db, NEAR)

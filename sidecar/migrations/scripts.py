@@ -406,7 +406,7 @@ CREATE INDEX loras_crc32 ON loras(crc32) WHERE crc32 IS NOT NULL;
 # What recommendations are worked out from, kept so that nothing is computed twice:
 #   embeddings  a text's meaning as a model sees it: float16, little-endian, of unit length; text_hash is how the SHA256 of
 #               its UTF-8 begins (16 bytes)
-#   sketches    a content's weights as few numbers, in the same form; NULL with a reason where a file has none
+#   sketches    a content's weights as a few bits, eight a byte; NULL with a reason where a file has none
 #   feedback    what the user said of a recommendation; subject: the prompt, or the LoRAs as JSON, that it was made for
 RECOMMEND = """
 CREATE TABLE embeddings (
@@ -432,4 +432,18 @@ CREATE TABLE feedback (
     subject TEXT NOT NULL
 );
 CREATE INDEX feedback_identity ON feedback(identity_id)
+"""
+
+# near: pairs of contents, by body_hash, `one` the lower, whose sketches are much alike; `paired` tells of which sketches all
+# pairs are known.
+NEAR = """
+ALTER TABLE sketches ADD COLUMN paired INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX sketches_version ON sketches(version, body_hash);
+CREATE INDEX sketches_unpaired ON sketches(architecture, body_hash) WHERE paired = 0 AND vector IS NOT NULL;
+CREATE TABLE near (
+    one TEXT NOT NULL,
+    other TEXT NOT NULL,
+    cosine REAL NOT NULL,
+    PRIMARY KEY (one, other)
+) WITHOUT ROWID
 """

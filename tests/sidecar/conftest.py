@@ -53,8 +53,9 @@ def state(database: Database, data: Path, loras: Path) -> Iterator[State]:
     settings = Settings(data=data)
     library = Library(database, events, settings, watch=False)
     tasks = Tasks(events)
-    recommender = Recommender(database, events, settings.data, lambda: False)
+    recommender = Recommender(database, events, settings.data, lambda: False, settings)
     yield State(settings, TOKEN, database, events, library, tasks, recommender)
+    recommender.embedder.stop()
     tasks.stop()
     library.stop()
 
