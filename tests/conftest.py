@@ -11,6 +11,7 @@ BROWSING = ("hosts", "web")
 TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests run one after another, and no two browsers at a time."""
     for item in items:
