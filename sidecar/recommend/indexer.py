@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sidecar.database import Database
-from sidecar.errors import SidecarError
+from sidecar.errors import SidecarError, Unavailable
 from sidecar.events import Event, Events
 
 if TYPE_CHECKING:  # numpy is loaded when there is work
@@ -26,6 +26,8 @@ SHARE = 20.0
 """Making it takes at most one part in so many of the time."""
 WANTED_SECONDS = 900.0
 """It is kept up to date so long after somebody has asked for it: nobody pays for what he does not use."""
+FIRST_SECONDS = 10.0
+"""A request waits so long for the first index; then it is told to come again."""
 BREATH_SECONDS = 0.05
 """For others, between two prompts that something is learned from."""
 _CHANGES = ("library.changed", "generation.recorded", "lora.edited")
@@ -54,6 +56,7 @@ class Indexer:
         self._asked = -WANTED_SECONDS
         self._wake = threading.Event()
         self._stopped = threading.Event()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recommend-index", daemon=True)
 
     def start(self) -> None:
@@ -67,10 +70,24 @@ class Indexer:
         if self._revision != self._database.revision:
             self._wake.set()
 
+    def get(self) -> Index:
+        """The latest index, for somebody who asks for recommendations.
+
+        Raises:
+            Unavailable: the first one is still being made after `FIRST_SECONDS`.
+        """
+        self.want()
+        if self.index is None:
+            self._ready.wait(FIRST_SECONDS)
+        if self.index is None:
+            raise Unavailable("Recommendations are being prepared; they are there in a moment.")
+        return self.index
+
     def stop(self) -> None:
         """End after what is being made."""
         self._events.unsubscribe(self._heard)
         self._stopped.set()
+        self._ready.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -86,6 +103,7 @@ class Indexer:
             revision = database.revision
             index = make_index(database, self._folder, Rest(self._stopped.is_set))
             self.index, self._revision = index, revision
+            self._ready.set()
         finally:
             self.building = False
         log.info(

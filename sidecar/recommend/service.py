@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sidecar.database import Database
-from sidecar.errors import Unavailable
 from sidecar.events import Events
 from sidecar.recommend.embeddings.service import Embedder
 from sidecar.recommend.embeddings.texts import each_text
@@ -80,15 +79,8 @@ class Recommender:
 
     @property
     def index(self) -> Index:
-        """The latest index.
-
-        Raises:
-            Unavailable: the first one is still being made.
-        """
-        self._indexer.want()
-        if self._indexer.index is None:
-            raise Unavailable("Recommendations are being prepared; they are there in a moment.")
-        return self._indexer.index
+        """The latest index, see Indexer.get."""
+        return self._indexer.get()
 
     def status(self) -> dict[str, Any]:
         """{"loras", "examples", "building", "learned"} of the index."""

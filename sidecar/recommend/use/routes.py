@@ -46,7 +46,7 @@ def recommend_companions(request: CompanionsRequest, state: Sidecar) -> Response
     return json_response(find_companions(state.database, index, request.loras, request.limit))
 
 
-@router.get("/recommendations/similar/{lora_id}")
+@router.get("/loras/{lora_id}/similar")
 def recommend_similar(
     lora_id: Number,
     state: Sidecar,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module, util
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sidecar.recommend.use.index import UseIndex
 from sidecar.recommend.use.meaning import UNLIKE, Meant, mixed
 from sidecar.recommend.use.opinions import read_opinions, shifts_of
 from sidecar.recommend.use.scoring import Floats, best
+from sidecar.recommend.weightspace.similar import similar_by_weights
 
 TEXT, USE, WEIGHTS = "text", "use", "weights"
 KINDS = (TEXT, USE, WEIGHTS)
@@ -24,7 +24,6 @@ COMPANY, PROMPTS = 0.8, 0.5
 """How much being used with the same others, and for prompts of the same words, count in likeness by use."""
 CANDIDATES = 200
 """Of each kind the best so many are looked at."""
-_BY_WEIGHTS = "sidecar.recommend.weightspace.similar"
 
 
 def find_similar(
@@ -102,26 +101,19 @@ def _likeness(
         if not len(index.company.row(place)[0]) and not len(index.prompts.row(place)[0]):
             notes.append("No image, set or example with it is known: no likeness by use.")
     if WEIGHTS in by:
-        by_weights = _by_weights(database, index, place)
-        if by_weights is None:
-            notes.append("Weights are not compared yet.")
-        else:
-            kinds[WEIGHTS], said = by_weights
-            notes += said
+        kinds[WEIGHTS], said = _by_weights(database, index, place)
+        notes += said
     return kinds, notes
 
 
-def _by_weights(database: Database, index: UseIndex, place: int) -> tuple[Floats, list[str]] | None:
-    """The cosine of the weights, where that part is there: `similar_by_weights(database, lora_id, limit)` gives
-    ([(LoRA id, cosine)], notes)."""
-    if util.find_spec("sidecar.recommend.weightspace") is None or util.find_spec(_BY_WEIGHTS) is None:
-        return None
-    pairs, notes = import_module(_BY_WEIGHTS).similar_by_weights(database, index.loras[place].id, CANDIDATES)
+def _by_weights(database: Database, index: UseIndex, place: int) -> tuple[Floats, list[str]]:
+    """The cosine of the weights, of those that are alike by them, and what is to be said."""
+    pairs, notes = similar_by_weights(database, index.loras[place].id, CANDIDATES)
     found = np.zeros(len(index.loras), np.float32)
     for lora_id, cosine in pairs:
         if (other := index.places.by_id.get(lora_id)) is not None:
             found[other] = max(found[other], min(1.0, cosine))
-    return found, list(notes)
+    return found, notes
 
 
 def _shifted(index: UseIndex, scores: Floats, shifts: dict[int, float]) -> Floats:

@@ -79,7 +79,7 @@ export class SimilarTab {
     const { signal } = this.asking;
     this.asked = String(detail.id);
     const by = KINDS.filter(([kind]) => this.by.has(kind)).map(([kind]) => `&by=${kind}`);
-    const like = () => request("GET", `recommendations/similar/${detail.id}?limit=${MOST}${by.join("")}`, { signal });
+    const like = () => request("GET", `loras/${detail.id}/similar?limit=${MOST}${by.join("")}`, { signal });
     const withIt = () => request("POST", "recommendations/companions", { body: { loras: [detail.name], limit: MOST }, signal });
     const asks = [this.alike.fill(by.length ? like : null, "Choose what they should be alike in.", "Nothing like it is known.", signal, (item) => this.#row(item, "similar"))];
     asks.push(this.company.fill(withIt, "", "It is not known to go with anything.", signal, (item) => this.#row(item, "companion")));

@@ -92,7 +92,7 @@ def test_it_changes_later_companions_until_it_is_reset(say: Say, api: TestClient
 
 
 def test_it_changes_what_is_similar_and_is_told(say: Say, api: TestClient, ids: dict[str, int]) -> None:
-    address = f"recommendations/similar/{ids['winter_castle']}"
+    address = f"loras/{ids['winter_castle']}/similar"
     before = [item["lora"]["name"] for item in api.get(address).json()["items"]]
     say(before[-1], "up", ["winter_castle"], "similar")
     best = api.get(address).json()["items"][0]

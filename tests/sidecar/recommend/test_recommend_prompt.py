@@ -12,6 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 from lora_files import add_side_file, make_lora
 
+from sidecar.errors import Unavailable
+from sidecar.recommend.indexer import Indexer
 from sidecar.state import State
 
 Ask = Callable[..., list[dict[str, Any]]]
@@ -212,3 +214,25 @@ def test_the_tags_it_was_trained_with_are_found_and_said(
     found = {item["lora"]["name"]: item for item in ask("a room, brass telescope", limit=20)}
     reason = next(one for one in found["unnamed"]["reasons"] if one["kind"] == "training")
     assert reason["detail"] == ["brass telescope"]
+
+
+def test_the_first_who_asks_waits_for_the_index(ask: Ask, state: State) -> None:
+    indexer = Indexer(state.database, state.events, state.settings.data, lambda: False)
+    indexer.start()
+    try:
+        assert len(indexer.get().loras) == 43
+    finally:
+        indexer.stop()
+
+
+def test_who_has_waited_long_enough_is_told_to_come_again(
+    ask: Ask, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.recommend.indexer.FIRST_SECONDS", 0.05)
+    indexer = Indexer(state.database, state.events, state.settings.data, lambda: True)
+    indexer.start()
+    try:
+        with pytest.raises(Unavailable, match="being prepared"):
+            indexer.get()
+    finally:
+        indexer.stop()

@@ -44,7 +44,7 @@ def similar(
     def get(name: str) -> dict[str, dict[str, Any]]:
         items = api.get("loras", params={"limit": 100}).json()["items"]
         lora_id = next(item["id"] for item in items if item["name"] == name)
-        answer = api.get(f"recommendations/similar/{lora_id}", params={"by": "text"})
+        answer = api.get(f"loras/{lora_id}/similar", params={"by": "text"})
         assert answer.status_code == 200, answer.text
         return {item["lora"]["name"]: item for item in answer.json()["items"]}
 

@@ -31,7 +31,7 @@ def similar(loras: Path, scan: Callable[[], None], api: TestClient) -> Similar:
     def get(name: str, **parameters: Any) -> dict[str, Any]:
         items = api.get("loras", params={"limit": 100}).json()["items"]
         lora_id = next(item["id"] for item in items if item["name"] == name)
-        answer = api.get(f"recommendations/similar/{lora_id}", params=parameters)
+        answer = api.get(f"loras/{lora_id}/similar", params=parameters)
         assert answer.status_code == 200, answer.text
         result: dict[str, Any] = answer.json()
         return result
@@ -68,6 +68,6 @@ def test_every_kind_by_default_and_only_those_asked_for(similar: Similar, api: T
 
 
 def test_what_is_not_there_or_not_a_kind_is_refused(similar: Similar, api: TestClient) -> None:
-    assert api.get("recommendations/similar/999999").status_code == 404
-    assert api.get("recommendations/similar/1", params={"by": "colour"}).status_code == 422
+    assert api.get("loras/999999/similar").status_code == 404
+    assert api.get("loras/1/similar", params={"by": "colour"}).status_code == 422
     assert len(similar("galleon", limit=1)["items"]) <= 1
