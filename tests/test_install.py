@@ -165,7 +165,13 @@ def test_two_at_once_do_not_disturb_each_other(host: str, folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_interrupted_it_goes_on_at_the_next_start(host: str, folder: Path) -> None:
     child = subprocess.Popen(
-        [host, str(folder / "install.py")], cwd=folder, stdout=subprocess.PIPE, text=True
+        [host, str(folder / "install.py")],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background job ignores it
     )
     time.sleep(1.0)
     child.send_signal(signal.SIGINT)

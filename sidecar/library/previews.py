@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
 from PIL import Image, ImageOps
 
 from sidecar.database import Database
 from sidecar.errors import NotFound, SidecarError
+from sidecar.library.covers import cover_pictures
 from sidecar.library.header import BrokenHeader, read_header
 from sidecar.library.record import EMBEDDED_PREVIEW
 
@@ -155,13 +155,10 @@ def _embedded(metadata: dict[str, str]) -> bytes:
     """A picture in the header: `modelspec.thumbnail` (a data URL) or the first of `ssmd_cover_images` (base64)."""
     encoded = metadata.get("modelspec.thumbnail", "").partition(",")[2]
     if not encoded:
-        try:
-            encoded = orjson.loads(metadata.get("ssmd_cover_images", "[]"))[0]
-        except (orjson.JSONDecodeError, LookupError, TypeError):
-            encoded = ""
+        return next(iter(cover_pictures(metadata)), b"")
     try:
         return base64.b64decode(encoded)
-    except (binascii.Error, TypeError, ValueError) as error:
+    except (binascii.Error, ValueError) as error:
         raise PreviewBroken("The picture in the file's header is damaged.") from error
 
 

@@ -8,7 +8,7 @@ from sidecar.library import base_model
 from sidecar.library.foreign import as_id, as_list, as_number, as_object, as_string, as_strings, as_url
 from sidecar.library.source import BaseModel, Source
 
-MAX_EXAMPLES = 12
+MAX_EXAMPLES = 50
 X_RATED = 8
 # The old API's words for the level of a picture.
 _LEVEL_WORDS = {"none": 1, "soft": 2, "mature": 4, "x": 8, "xxx": 16}

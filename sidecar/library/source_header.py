@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sidecar.library import base_model
+from sidecar.library.covers import cover_examples
 from sidecar.library.foreign import as_html, as_number, as_string, as_url, split
 from sidecar.library.header import Header
 from sidecar.library.source import BaseModel, Source
@@ -46,6 +48,9 @@ class Ssmd(Source):
         """Its scale is 0 (unset) to 10."""
         number = as_number(self._metadata.get("ssmd_rating")) or 0
         return min(5, max(1, round(number / 2))) if number > 0 else 0
+
+    def examples(self) -> list[dict[str, Any]]:
+        return cover_examples(self._metadata)
 
 
 class ModelSpec(Source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import threading
@@ -14,6 +15,15 @@ import uvicorn
 from until import wait_for
 
 from extension import host
+
+
+@pytest.fixture(autouse=True)
+def no_loop_is_running() -> Iterator[None]:
+    """Browser tests that ran in this process before leave Playwright's event loop marked as running."""
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 class FakeHost:

@@ -413,14 +413,3 @@ def test_proxies_of_the_environment_are_not_used(setup: Setup, monkeypatch: pyte
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     client = client_module.open_client(setup.endpoint)  # type: ignore[arg-type]
     assert client.post("generations", json={"uuid": "p"}).status_code == 201
-
-
-def test_the_hook_adds_less_than_ten_milliseconds(setup: Setup) -> None:
-    took = []
-    for _ in range(100):
-        p = P()
-        began = time.perf_counter()
-        setup.generations.before(p)
-        setup.generations.after(p)
-        took.append(time.perf_counter() - began)
-    assert sorted(took)[94] < 0.010, f"p95 {sorted(took)[94] * 1000:.1f} ms"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lora_files import add_side_file, make_lora
+from lora_files import add_side_file, make_lora, picture
+from PIL import Image, PngImagePlugin
 from side_file_samples import A1111, MANAGER, MODEL, VERSION, WHOLE_MODEL, job_of
 from starlette.testclient import TestClient
 
@@ -205,6 +209,35 @@ def test_the_header_by_editor_model_spec_and_trainer(loras: Path, detail: Detail
     ]
     assert [one["source"] for one in shown["values"]["title"]] == ["ssmd"]  # the trainer's filler is no title
     assert [one["source"] for one in shown["values"]["description"]] == ["modelspec", "kohya"]
+
+
+def with_infotext(text: str) -> str:
+    """A PNG in base64 with A1111's parameters."""
+    told = PngImagePlugin.PngInfo()
+    told.add_text("parameters", text)
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "PNG", pnginfo=told)
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def test_pictures_in_the_header_tell_the_prompts_they_were_made_with(loras: Path, detail: Detail) -> None:
+    settings = "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 12, Size: 512x768, Model: anything"
+    covers = [
+        with_infotext(f"a hill, <lora:a:0.8>\nNegative prompt: fog\n{settings}"),
+        "no picture",
+        7,
+        base64.b64encode(picture()).decode(),
+        with_infotext(f"a lake,\nat night\n{settings}"),
+        with_infotext(f"Negative prompt: all of it\n{settings}"),
+    ]
+    make_lora(loras / "a.safetensors", ssmd_cover_images=json.dumps(covers))
+    shown = detail("a")["examples"]
+    assert [(one["prompt"], one["negative_prompt"]) for one in shown] == [
+        ("a hill, <lora:a:0.8>", "fog"),
+        ("a lake,\nat night", ""),
+    ]
+    of_first = [shown[0][key] for key in ("steps", "sampler", "cfg", "seed", "size", "checkpoint")]
+    assert of_first == [20, "Euler a", 7.5, 12, "512x768", "anything"]
 
 
 @pytest.mark.parametrize(
