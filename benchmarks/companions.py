@@ -28,9 +28,9 @@ from library import ROOT
 
 sys.path.insert(0, str(ROOT))
 from sidecar.recommend.documents import LoraText, Prompt, Use, read_loras, read_prompts
+from sidecar.recommend.naming import Named, Naming, read_naming
 from sidecar.recommend.use.baskets import EXAMPLE, Basket, Places, read_baskets
 from sidecar.recommend.use.index import UseIndex
-from sidecar.recommend.use.naming import Named, Naming, read_naming
 from sidecar.recommend.use.scoring import SIGNALS, WEIGHTS, signals_of
 from sidecar.recommend.use.words import Words
 

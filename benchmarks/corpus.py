@@ -23,13 +23,13 @@ Vector = npt.NDArray[np.float32]
 
 
 class Question(NamedTuple):
-    """A prompt, the same without its LoRAs' words and names, the positions of those LoRAs, and whether it was posted
-    elsewhere than on their pages."""
+    """A prompt, the same without its LoRAs' words and names, the positions of those LoRAs, and of those among them on whose
+    page it was not posted."""
 
     prompt: str
     bare: str
     targets: list[int]
-    elsewhere: bool
+    elsewhere: list[int]
 
 
 def lay_out(folder: Path) -> None:
@@ -47,26 +47,29 @@ def read_catalogue(folder: Path) -> Database:
     return Database(data)
 
 
+def script() -> ModuleType:
+    sys.path.insert(0, str(SCRIPT.parent))
+    return __import__(SCRIPT.stem)
+
+
 def read_questions(folder: Path, index: Index) -> list[Question]:
     places = {lora.stem: place for place, lora in enumerate(index.loras)}
+    corpus = SCRIPT.with_name("corpus")
+    page_of = {one["stem"]: one["model_id"] for one in script().rows(corpus / "loras.jsonl.gz")}
+    posted_on = {one["id"]: one["model_id"] for one in script().rows(corpus / "prompts.jsonl.gz")}
     lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-    return [
-        Question(
-            one["prompt"],
-            one["bare"],
-            [places[name.replace("/", "_")] for name in one["targets"]],
-            one["elsewhere"],
-        )
-        for one in map(json.loads, lines)
-    ]
+    questions = []
+    for one in map(json.loads, lines):
+        where = {name: places[name.replace("/", "_")] for name in one["targets"]}
+        elsewhere = [place for name, place in where.items() if page_of[name] != posted_on[one["image"]]]
+        questions.append(Question(one["prompt"], one["bare"], list(where.values()), elsewhere))
+    return questions
 
 
 def bare(prompt: Prompt, loras: list[LoraText]) -> str:
     """A known prompt without its LoRAs' words and names, as the questions are made."""
-    sys.path.insert(0, str(SCRIPT.parent))
-    script: ModuleType = __import__(SCRIPT.stem)
     named = [{"trained_words": one.trigger_words, "stem": one.stem, "model": one.title} for one in loras]
-    text: str = script.bare(prompt.text, named)
+    text: str = script().bare(prompt.text, named)
     return text
 
 

@@ -34,6 +34,7 @@ from sidecar.recommend.embeddings.holder import Holder
 from sidecar.recommend.embeddings.placement import Placement
 from sidecar.recommend.embeddings.service import Embedder
 from sidecar.recommend.embeddings.texts import each_text
+from sidecar.recommend.texts import plain_prompt
 from sidecar.settings import Settings
 
 MEGABYTE = 1024 * 1024
@@ -52,7 +53,7 @@ def measure(folder: Path, texts: int, asked: int) -> None:
         if embedder.model is None:
             raise SystemExit(str(embedder.reason))
         print(f"{embedder.model.name}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        prompts = [text for _, text, _ in itertools.islice(each_example(database), 5_000)]
+        prompts = [plain_prompt(one.prompt) for one in itertools.islice(each_example(database), 5_000)]
         ask(embedder, rng, prompts, asked)
         fill(embedder, sample)
         look_over(database, settings)

@@ -33,7 +33,7 @@ MEMBERS = 5
 """Networks, each fitted without another part of the prompts, and averaged: their sum is one wider network."""
 EPOCHS = 25
 BATCH = 128
-RATE, DECAY = 3e-3, 1e-2
+RATE, DECAY = 3e-3, 1e-1
 WITHOUT_EXAMPLE = 0.1
 """How much a prompt counts whose LoRAs have no other example: as good as all that people ask for have some."""
 COUNTS = {"prompts": 1.0, "bare": 1.0, "begun": 0.5}

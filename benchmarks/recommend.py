@@ -3,7 +3,8 @@
     python benchmarks/recommend.py [--corpus DIR] [--ablate]
 
 Prints how often a LoRA of the prompt is among the first ten and the first, for the whole prompt, for the prompt without
-its LoRAs' words and names, and for prompts that were posted elsewhere. LoRAs with the same score count as ranked before.
+its LoRAs' words and names, and of those LoRAs alone whose page the prompt was not posted on. LoRAs with the same score count
+as ranked before.
 Text embeddings take part where sentence-transformers is installed. `--ablate` leaves one source out at a time.
 """
 
@@ -28,8 +29,10 @@ from sidecar.recommend.signals import EMBEDDED, Signals, Vectors, read_signals
 Ask = Callable[[int, str, str], Signals]
 SOURCES = {
     "example prompts": ("words", "words_three", "twos", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual",
-                        "hand_covered", "hand_mutual", "vote", "nearest", "examples", "has_examples"),
+                        "hand_covered", "hand_mutual", "vote", "nearest", "examples", "has_examples", "kin",
+                        "kin_vote", "paired"),
     "names, titles, tags": ("names", "stem", "title"),
+    "examples of other versions": ("kin", "kin_vote"),
     "descriptions": ("about",),
     "trigger words": ("triggers", "phrase"),
     "embeddings": EMBEDDED,
@@ -38,14 +41,21 @@ SOURCES = {
 
 def ranks(
     questions: list[Question], kind: str, score: Callable[[int, str], tuple[np.ndarray, np.ndarray]]
-) -> np.ndarray:
-    """For each question how many LoRAs stand before its best placed one."""
-    found = []
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each question how many LoRAs stand before its best placed one; the same for those whose page it was not posted on,
+    where there are any."""
+    found, elsewhere = [], []
     for at, question in enumerate(questions):
         loras, scores = score(at, getattr(question, kind))
-        of_targets = scores[np.isin(loras, question.targets)]
-        found.append(int((scores >= of_targets.max()).sum()) - 1 if len(of_targets) else len(loras) + 1000)
-    return np.array(found)
+        found.append(_rank(loras, scores, question.targets))
+        if question.elsewhere:
+            elsewhere.append(_rank(loras, scores, question.elsewhere))
+    return np.array(found), np.array(elsewhere)
+
+
+def _rank(loras: np.ndarray, scores: np.ndarray, targets: list[int]) -> int:
+    of_targets = scores[np.isin(loras, targets)]
+    return int((scores >= of_targets.max()).sum()) - 1 if len(of_targets) else len(loras) + 1000
 
 
 def report(
@@ -53,9 +63,8 @@ def report(
     questions: list[Question],
     score_for: Callable[[str], Callable[[int, str], tuple[np.ndarray, np.ndarray]]],
 ) -> None:
-    whole, bare = (ranks(questions, kind, score_for(kind)) for kind in ("prompt", "bare"))
-    elsewhere = np.array([question.elsewhere for question in questions])
-    figures = ((whole < 10).mean(), (bare < 10).mean(), (whole[elsewhere] < 10).mean(), (whole < 1).mean())
+    (whole, elsewhere), (bare, _) = (ranks(questions, kind, score_for(kind)) for kind in ("prompt", "bare"))
+    figures = ((whole < 10).mean(), (bare < 10).mean(), (elsewhere < 10).mean(), (whole < 1).mean())
     print(f"| {name} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |", flush=True)
 
 

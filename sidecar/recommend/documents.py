@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from sidecar.database import Database
+from sidecar.prompts.grammar import find_tags
 from sidecar.prompts.resolve import USABLE
+from sidecar.recommend.naming import Naming, read_naming
 from sidecar.recommend.texts import plain_prompt
 
 MAX_EXAMPLES = 200
@@ -21,6 +23,8 @@ MAX_ABOUT = 4_000
 """Characters of a description that are looked at."""
 MAX_TRAINED_ON = 40
 """Of the tags that a LoRA was trained with so many of the most frequent are looked at."""
+
+MAX_WEIGHT = 10.0
 
 _MARKUP = re.compile(r"<[^>]*>|&\w+;")
 
@@ -47,6 +51,17 @@ class Use(NamedTuple):
     lora: int
     own: int
     weight: float | None
+
+
+class Example(NamedTuple):
+    """An author's image on the page of a LoRA (its id and stem): the prompt as it was typed, and what tells the image from
+    others, where it is known."""
+
+    page: int
+    stem: str
+    prompt: str
+    url: str | None
+    seed: int | None
 
 
 class Prompt(NamedTuple):
@@ -92,15 +107,18 @@ def each_lora(database: Database) -> Iterator[LoraText]:
 def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
     """Authors' example prompts and the user's own, for these LoRAs."""
     uses: dict[str, dict[int, Use]] = {}
-    for lora, text, weight in each_example(database):
-        uses.setdefault(text, {}).setdefault(lora, Use(lora, 0, weight))
+    naming = read_naming(database)
+    for example in each_example(database):
+        known = uses.setdefault(plain_prompt(example.prompt), {})
+        for lora, weight in loras_in(example, naming).items():
+            known.setdefault(lora, Use(lora, 0, weight))
     first = {lora.identity_id: lora.id for lora in reversed(loras) if lora.identity_id is not None}
     for identity, text, weight in each_own(database):
         own = first.get(identity)
         if own is not None:
-            known = uses.setdefault(text, {}).get(own)
-            newest = known.weight if known and known.own else weight
-            uses[text][own] = Use(own, 1 + (known.own if known else 0), newest)
+            before = uses.setdefault(text, {}).get(own)
+            newest = before.weight if before and before.own else weight
+            uses[text][own] = Use(own, 1 + (before.own if before else 0), newest)
     wanted = {lora.id for lora in loras}
     prompts = (
         Prompt(text, [use for use in found.values() if use.lora in wanted]) for text, found in uses.items()
@@ -108,19 +126,43 @@ def read_prompts(database: Database, loras: list[LoraText]) -> list[Prompt]:
     return [prompt for prompt in prompts if prompt.uses]
 
 
-def each_example(database: Database) -> Iterator[tuple[int, str, float | None]]:
-    """(LoRA, prompt, weight in its tag) of the authors' examples."""
+def each_example(database: Database) -> Iterator[Example]:
+    """The authors' examples that say something, page by page."""
     rows = database.reader().execute(
         f"""SELECT l.id, l.stem, t.examples FROM loras l JOIN roots r ON r.id = l.root_id
             JOIN lora_texts t ON t.lora_id = l.id WHERE {USABLE} AND t.examples != '[]' ORDER BY l.id"""
     )
     for row in rows:
-        examples: list[dict[str, Any]] = orjson.loads(row["examples"])
-        for example in examples[:MAX_EXAMPLES]:
+        for example in orjson.loads(row["examples"])[:MAX_EXAMPLES]:
             prompt = example.get("prompt")
-            text = plain_prompt(prompt) if isinstance(prompt, str) else ""
-            if text and isinstance(prompt, str):
-                yield row["id"], text, _weight_in(prompt, row["stem"])
+            if isinstance(prompt, str) and plain_prompt(prompt):
+                yield Example(row["id"], row["stem"], prompt, example.get("url"), example.get("seed"))
+
+
+def loras_in(example: Example, naming: Naming) -> dict[int, float | None]:
+    """The LoRAs (by id) that it was made with, and their weights.
+
+    Those that its tags name; the page's own is among them when a name means no file here (authors' files have other names),
+    or when there are no tags.
+    """
+    found: dict[int, float | None] = {}
+    unknown = []
+    for tag in find_tags(example.prompt) if "<" in example.prompt else ():
+        if tag.is_lora and not tag.is_draw:
+            own = tag.name.casefold() == example.stem.casefold()
+            lora = example.page if own else naming.find(tag.name)
+            if lora is None:
+                unknown.append(_usual(tag.weight))
+            else:
+                found.setdefault(lora, _usual(tag.weight))
+    if example.page not in found and (unknown or not found):
+        found[example.page] = unknown[0] if len(unknown) == 1 else None
+    return found
+
+
+def _usual(weight: float | None) -> float | None:
+    """None for what no one can mean."""
+    return weight if weight is not None and abs(weight) <= MAX_WEIGHT else None
 
 
 def each_own(database: Database) -> Iterator[tuple[int, str, float | None]]:
@@ -135,8 +177,3 @@ def each_own(database: Database) -> Iterator[tuple[int, str, float | None]]:
         text = plain_prompt(row["prompt"])
         if text:
             yield row["identity_id"], text, row["weight"]
-
-
-def _weight_in(prompt: str, stem: str) -> float | None:
-    found = re.search(rf"<lora:{re.escape(stem)}:(-?\d*\.?\d+)", prompt, re.IGNORECASE)
-    return float(found[1]) if found and abs(float(found[1])) <= 10 else None

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sidecar.recommend.documents import LoraText, Prompt
-from sidecar.recommend.postings import Floats, Postings
+from sidecar.recommend.kin import Kin
+from sidecar.recommend.postings import Postings
 from sidecar.recommend.tokens import PROMPT_KINDS, Tokens
 
 Places = npt.NDArray[np.int64]
@@ -61,6 +62,7 @@ class Index:
             kind: Postings([kinds[at] for kinds in of_prompts]) for at, kind in enumerate(PROMPT_KINDS)
         }
         self._join()
+        self.kin = Kin(loras)
         names, name_counts, about, about_counts, *covers, phrases = (
             zip(*of_loras) if loras else [()] * len(LORA_KINDS)
         )
@@ -82,11 +84,8 @@ class Index:
             np.bincount(loras, minlength=len(self.loras)) if len(pairs) else np.zeros(len(self.loras), int)
         )
         self.pair_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-    @property
-    def examples(self) -> Floats:
-        """How many prompts each LoRA has."""
-        return np.diff(self.pair_start).astype(np.float32)
+        self.pair_shared = np.bincount(self.pair_prompt, minlength=1)[self.pair_prompt] > 1
+        """Whether the pair's prompt has other LoRAs, too."""
 
     def pairs_of(self, loras: Places) -> tuple[Places, Places]:
         """(pairs, group) of these LoRAs: `group[i]` is the place in `loras` that pair i belongs to, ascending."""

@@ -56,7 +56,7 @@ class Explainer:
             self._own(near),
             self._triggers(lora),
             self._name(row),
-            self._example(near),
+            self._example(near) or self._kin(int(self._signals.loras[row])),
             self._text(lora),
             self._trained(lora),
         ]
@@ -123,6 +123,16 @@ class Explainer:
             else "Its author's example is close",
             tuple(shared),
         )
+
+    def _kin(self, position: int) -> Reason | None:
+        """For one without examples of its own that are like the prompt."""
+        members = self._index.kin.of(np.array([position]))
+        near = {int(one): self._near(int(one)) for one in members if one != position}
+        nearest = max(near, key=lambda one: near[one][0][0] if near[one] else 0.0, default=None)
+        if nearest is None or not near[nearest]:
+            return None
+        name = self._index.loras[nearest].stem
+        return Reason("example", f"Its other version {name} was used for a prompt like this", (name,))
 
     def _text(self, lora: LoraText) -> Reason | None:
         said = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from sidecar.recommend.index import Index, Places
 from sidecar.recommend.postings import Floats
@@ -21,6 +20,8 @@ VOTE = 15.0
 """How much more a nearer prompt's vote counts."""
 TOP_PROMPTS = 120
 TOP_LORAS = 50
+KIN_PROMPTS = 60
+"""Of the LoRAs of so many prompts the other versions are looked at, too."""
 PREPARED = 8
 MAX_QUERY_WORDS = 400
 RARE = 12.0
@@ -30,6 +31,7 @@ FULL = 10.0
 LEXICAL = (
     "words", "words_three", "twos", "parts", "hand", "hand_three", "pairs", "words_covered", "words_mutual", "hand_covered",
     "hand_mutual", "vote", "nearest", "names", "about", "stem", "title", "triggers", "phrase", "examples", "has_examples",
+    "kin", "kin_vote", "paired",
 )  # fmt: skip
 EMBEDDED = ("meaning", "meaning_three", "meaning_about")
 
@@ -91,7 +93,11 @@ def read_signals(
         by_lora["meaning_about"] = vectors.loras @ vectors.query
         found.append(_best(meaning, TOP_PROMPTS))
         found_loras.append(_best(by_lora["meaning_about"], TOP_LORAS))
-    loras = _loras_of(index, np.unique(np.concatenate(found)), found_loras, also)
+    found_loras += [
+        index.kin.of(_used_in(index, _best(near, KIN_PROMPTS))),
+        *([] if also is None else [also]),
+    ]
+    loras = np.unique(np.concatenate([_used_in(index, np.unique(np.concatenate(found))), *found_loras]))
     columns = _columns(index, loras, by_prompt, by_lora, near, leave_out)
     names = (*LEXICAL, *(EMBEDDED if vectors else ()))
     return Signals(loras, np.stack([columns[name] for name in names], axis=1).astype(np.float32), names, near)
@@ -146,10 +152,10 @@ def _best(scores: Floats, count: int) -> Places:
     return places
 
 
-def _loras_of(index: Index, prompts: Places, found: list[Places], also: Places | None) -> Places:
-    used = [index.position[use.lora] for place in prompts for use in index.prompts[place].uses]
-    return np.unique(
-        np.concatenate([np.array(used, np.int64), *found, *([also] if also is not None else [])])
+def _used_in(index: Index, prompts: Places) -> Places:
+    """The LoRAs of these prompts."""
+    return np.array(
+        [index.position[use.lora] for place in prompts for use in index.prompts[place].uses], np.int64
     )
 
 
@@ -170,13 +176,17 @@ def _columns(
     for name in ("words", "hand", "meaning"):
         if name in by_prompt:
             columns[f"{name}_three"] = _three(by_prompt[name][prompts], group, count)
-    columns["nearest"] = _most(near[prompts], group, count) / max(float(near.max(initial=0)), 1e-6)
-    columns["vote"] = _votes(index, near, loras)
-    examples = np.bincount(group, minlength=count).astype(np.float32)
-    if leave_out is not None:
-        examples -= np.bincount(group, np.isin(prompts, leave_out), count)
+    highest = max(float(near.max(initial=0)), 1e-6)
+    columns["nearest"] = _most(near[prompts], group, count) / highest
+    votes = _votes(index, near)
+    columns["vote"] = votes[loras]
+    columns["kin"] = _kin(index, near, loras) / highest
+    columns["kin_vote"] = _of_others(index, votes, loras)
+    known = np.ones(len(pairs)) if leave_out is None else ~np.isin(prompts, leave_out)
+    examples = np.bincount(group, known, count).astype(np.float32)
     columns["examples"] = np.log1p(examples)
     columns["has_examples"] = (examples > 0).astype(np.float32)
+    columns["paired"] = np.log1p(np.bincount(group, known * index.pair_shared[pairs], count))
     return columns
 
 
@@ -195,13 +205,37 @@ def _three(scores: Floats, group: Places, count: int) -> Floats:
     return (np.bincount(ranked[among], scores[order][among], count) / 3).astype(np.float32)
 
 
-def _votes(index: Index, near: Floats, loras: Places) -> Floats:
-    """The nearest prompts' votes for their LoRAs; all together 1 or more."""
-    votes: npt.NDArray[np.float64] = np.zeros(len(index.loras))
+def _votes(index: Index, near: Floats) -> Floats:
+    """For each LoRA the nearest prompts' votes; all together 1 or more."""
+    votes = np.zeros(len(index.loras), np.float32)
     nearest = _best(near, NEAREST)
     if len(nearest):
         weights = np.exp((near[nearest] - near[nearest].max()) * VOTE)
         for place, weight in zip(nearest, weights / weights.sum()):
             for use in index.prompts[place].uses:
                 votes[index.position[use.lora]] += weight
-    return votes[loras].astype(np.float32)
+    return votes
+
+
+def _of_others(index: Index, votes: Floats, loras: Places) -> Floats:
+    """Votes for the other versions of each LoRA."""
+    family = index.kin.family
+    voted = np.flatnonzero((votes > 0) & (family >= 0))
+    sums = np.append(np.bincount(family[voted], votes[voted], index.kin.count), 0.0)
+    of_others: Floats = np.where(family[loras] >= 0, sums[family[loras]] - votes[loras], 0).astype(np.float32)
+    return of_others
+
+
+def _kin(index: Index, near: Floats, loras: Places) -> Floats:
+    """How near the nearest prompt of another version of each LoRA is."""
+    members = index.kin.of(loras)
+    pairs, group = index.pairs_of(members)
+    nearest = _most(near[index.pair_prompt[pairs]], group, len(members))
+    family = index.kin.family
+    order = np.lexsort((-nearest, family[members]))
+    members, nearest = members[order], nearest[order]
+    found = np.zeros(len(loras), np.float32)
+    rows = np.flatnonzero(family[loras] >= 0)
+    first = np.searchsorted(family[members], family[loras[rows]])
+    found[rows] = nearest[np.where(members[first] == loras[rows], first + 1, first)] if len(rows) else 0
+    return found

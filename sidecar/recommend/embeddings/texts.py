@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sidecar.database import Database
 from sidecar.recommend.documents import each_example, each_lora, each_own
+from sidecar.recommend.texts import plain_prompt
 
 TRIGGER_WORDS = 5
 TAGS = 12
@@ -24,7 +25,7 @@ def each_text(database: Database) -> Iterator[str]:
         identities.add(lora.identity_id)
         yield lora_text(lora.title, lora.trigger_words, lora.tags, lora.about)
     yield from (text for identity, text, _ in each_own(database) if identity in identities)
-    yield from (text for _, text, _ in each_example(database))
+    yield from (plain_prompt(example.prompt) for example in each_example(database))
 
 
 def lora_text(title: str, trigger_words: Sequence[str], tags: Sequence[str], about: str) -> str:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from sidecar.database import Database
-from sidecar.prompts.grammar import find_tags
-from sidecar.prompts.resolve import USABLE
-from sidecar.recommend.documents import MAX_EXAMPLES, MAX_OWN, LoraText
-from sidecar.recommend.use.naming import Naming
+from sidecar.recommend.documents import MAX_OWN, Example, LoraText, each_example, loras_in
+from sidecar.recommend.naming import Naming
 
 OWN, SET, EXAMPLE = 0, 1, 2
 """Where a basket comes from."""
@@ -104,40 +100,21 @@ def _examples(
     database: Database, places: Places, naming: Naming, rest: Callable[[], None]
 ) -> Iterator[tuple[set[int], int]]:
     """Authors' example images; one that stands on several pages counts once."""
-    rows = database.reader().execute(
-        f"""SELECT l.id, t.examples FROM loras l JOIN roots r ON r.id = l.root_id
-            JOIN lora_texts t ON t.lora_id = l.id WHERE {USABLE} AND t.examples != '[]' ORDER BY l.id"""
-    )
     seen = set[tuple[Any, ...]]()
-    for row in rows:
-        place = places.by_id.get(row["id"])
-        if place is None:  # came after the list of LoRAs was read
+    for example in each_example(database):
+        page = places.by_id.get(example.page)
+        if page is None:  # came after the list of LoRAs was read
             continue
-        examples: list[dict[str, Any]] = orjson.loads(row["examples"])
-        for example in examples[:MAX_EXAMPLES]:
-            prompt = example.get("prompt")
-            if not isinstance(prompt, str):
-                continue
-            key = _image(example, prompt, place)
-            if key not in seen:
-                seen.add(key)
-                rest()
-                yield _in_example(prompt, place, places, naming), 1
+        key = _image(example, page)
+        if key not in seen:
+            seen.add(key)
+            rest()
+            found = map(places.by_id.get, loras_in(example, naming))
+            yield {place for place in found if place is not None}, 1
 
 
-def _image(example: dict[str, Any], prompt: str, place: int) -> tuple[Any, ...]:
+def _image(example: Example, page: int) -> tuple[Any, ...]:
     """What tells that two examples are one image."""
-    if example.get("url"):
-        return (example["url"],)
-    return prompt, place if example.get("seed") is None else -1, example.get("seed")
-
-
-def _in_example(prompt: str, page: int, places: Places, naming: Naming) -> set[int]:
-    """The LoRAs that its tags name. The page's own LoRA is among them when a name means no file here (authors' files have
-    other names), or when there are no tags."""
-    names = (
-        {tag.name for tag in find_tags(prompt) if tag.is_lora and not tag.is_draw} if "<" in prompt else set()
-    )
-    found = {places.by_id.get(naming.find(name) or -1) for name in names}
-    loras = {place for place in found if place is not None}
-    return loras | {page} if None in found or not loras else loras
+    if example.url:
+        return (example.url,)
+    return example.prompt, page if example.seed is None else -1, example.seed

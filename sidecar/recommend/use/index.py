@@ -9,10 +9,10 @@ import numpy as np
 from sidecar.database import Database
 from sidecar.prompts.facts import fits
 from sidecar.recommend.documents import LoraText, Prompt, read_loras, read_prompts
+from sidecar.recommend.naming import Naming, read_naming
 from sidecar.recommend.use.baskets import Basket, Places, read_baskets
 from sidecar.recommend.use.cosines import Cosines
 from sidecar.recommend.use.counts import Counts
-from sidecar.recommend.use.naming import Naming, read_naming
 from sidecar.recommend.use.words import Words
 
 

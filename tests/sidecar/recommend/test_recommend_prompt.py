@@ -236,3 +236,34 @@ def test_who_has_waited_long_enough_is_told_to_come_again(
             indexer.get()
     finally:
         indexer.stop()
+
+
+def test_a_prompt_counts_for_all_loras_that_it_names(
+    ask: Ask, scan: Callable[[], None], loras: Path, state: State
+) -> None:
+    """On whose page it stands matters only where its tags tell nothing."""
+    make_lora(loras / "glow.safetensors")
+    page = make_lora(loras / "lantern.safetensors")
+    civitai(page, "Lantern", [], ["a paper kite <lora:glow:0.4>", "a bamboo raft <lora:lantern-v1:0.6>"])
+    scan()
+    state.recommender.refresh()
+    kite = {item["lora"]["name"]: item for item in ask("paper kite, evening")}
+    assert kite["glow"]["weight"] == 0.4 and "lantern" not in kite
+    raft = {item["lora"]["name"]: item for item in ask("bamboo raft, evening")}
+    assert raft["lantern"]["weight"] == 0.6 and "glow" not in raft
+
+
+def test_another_version_of_a_lora_is_found_by_its_examples(
+    ask: Ask, scan: Callable[[], None], loras: Path, state: State
+) -> None:
+    civitai(make_lora(loras / "moth_v1.safetensors"), "Paper Moths", [], ["folded moths, origami, white"])
+    civitai(make_lora(loras / "moth_v2.safetensors"), "Paper Moths", [], [])
+    civitai(make_lora(loras / "kite-000010.safetensors"), "", [], ["kites, origami, red thread"])
+    make_lora(loras / "kite-000020.safetensors")
+    scan()
+    state.recommender.refresh()
+    found = {item["lora"]["name"]: item for item in ask("origami, folded")}
+    reason = next(one for one in found["moth_v2"]["reasons"] if one["kind"] == "example")
+    assert reason["detail"] == ["moth_v1"]
+    reason = next(one for one in ask("kites, red thread")[1]["reasons"] if one["kind"] == "example")
+    assert reason["detail"] == ["kite-000010"]
