@@ -56,8 +56,9 @@ def take_fingerprint(path: str) -> Fingerprint:
             return nothing._replace(reason="It has no weights that can be compared.")
         vector = np.zeros((MODULES, PAIRS), np.float32)
         try:
-            for row, module in zip(vector, _spread_out(modules)):
-                row[:] = _numbers(tensors, module)
+            with np.errstate(all="ignore"):  # what is not a number is found below
+                for row, module in zip(vector, _spread_out(modules)):
+                    row[:] = _numbers(tensors, module)
         except BrokenTensor as error:
             return nothing._replace(reason=str(error))
     length = np.linalg.norm(vector)
