@@ -17,7 +17,7 @@ from sidecar.recommend.signals import Signals
 from sidecar.recommend.use.index import UseIndex
 from sidecar.recommend.use.scoring import used_together
 
-MARKS = {"own": 1.5, "used": 0.15, "rating": 0.25, "favorite": 0.3}
+MARKS = {"own": 0.9, "used": 0.05, "rating": 0.25, "favorite": 0.3}
 """What each part counts, in the fusion's scores, of which one is worth a factor e of likelihood.
 
 own: the nearest prompt (0 to about 1) that the user made an image with it for; used: the logarithm of 1 and its image batches;
