@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from sidecar.prompts.facts import fits
 from sidecar.recommend.documents import LoraText, Prompt
 from sidecar.recommend.kin import Kin
 from sidecar.recommend.postings import Postings
+from sidecar.recommend.ranges import Places, ranges
 from sidecar.recommend.tokens import PROMPT_KINDS, Tokens
-
-Places = npt.NDArray[np.int64]
 
 LORA_KINDS = ("names", "name_counts", "about", "about_counts", "stem", "title", "triggers", "phrases")
 WORK, REST = 0.002, 0.004
@@ -57,7 +57,9 @@ class Index:
     ) -> None:
         self.loras = loras
         self.prompts = prompts
+        self.ids = np.array([lora.id for lora in loras], np.int64)
         self.position = {lora.id: place for place, lora in enumerate(loras)}
+        self._bases, self._base_of = np.unique([lora.base_model for lora in loras], return_inverse=True)
         self.by_prompt = {
             kind: Postings([kinds[at] for kinds in of_prompts]) for at, kind in enumerate(PROMPT_KINDS)
         }
@@ -86,10 +88,20 @@ class Index:
         self.pair_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.pair_shared = np.bincount(self.pair_prompt, minlength=1)[self.pair_prompt] > 1
         """Whether the pair's prompt has other LoRAs, too."""
+        self._loras_by_prompt = loras[np.argsort(self.pair_prompt, kind="stable")]
+        uses = np.bincount(self.pair_prompt, minlength=len(self.prompts))
+        self._prompt_start = np.concatenate([[0], np.cumsum(uses)]).astype(np.int64)
+
+    def uses_of(self, prompts: Places) -> tuple[Places, Places]:
+        """(LoRAs, group) of these prompts: `group[i]` is the place in `prompts` that use i belongs to, ascending."""
+        places, group = ranges(self._prompt_start, prompts)
+        return self._loras_by_prompt[places], group
+
+    def works(self, loras: Places, base_model: str | None) -> npt.NDArray[np.bool_]:
+        """Whether each of these LoRAs may work with a checkpoint of this base model."""
+        fitting = np.array([fits(str(base), base_model) is not False for base in self._bases], bool)
+        return fitting[self._base_of[loras]]
 
     def pairs_of(self, loras: Places) -> tuple[Places, Places]:
         """(pairs, group) of these LoRAs: `group[i]` is the place in `loras` that pair i belongs to, ascending."""
-        counts = self.pair_start[loras + 1] - self.pair_start[loras]
-        group = np.repeat(np.arange(len(loras)), counts)
-        offset = np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(self.pair_start[loras], counts) + offset, group
+        return ranges(self.pair_start, loras)

@@ -6,12 +6,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from sidecar.recommend.documents import LoraText
+from sidecar.recommend.ranges import Places, ranges
 from sidecar.recommend.tokens import words_of, words_of_name
-
-Places = npt.NDArray[np.int64]
 
 MOST = 20
 """Of a larger family the name says nothing."""
@@ -37,16 +35,11 @@ class Kin:
         self.count = len(families)
         self.family = np.full(len(loras), -1, np.int64)
         self._members = np.array([place for places in families for place in places], np.int64)
-        self._ends = np.cumsum(sizes, dtype=np.int64)
-        self._starts = self._ends - np.array(sizes, np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.family[self._members] = np.repeat(np.arange(self.count), sizes)
 
     def of(self, loras: Places) -> Places:
         """All members of the families of these LoRAs, themselves included, family by family."""
         families = np.unique(self.family[loras])
-        families = families[families >= 0]
-        starts, ends = self._starts[families], self._ends[families]
-        sizes = ends - starts
-        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        found: Places = self._members[np.repeat(starts, sizes) + within]
+        found: Places = self._members[ranges(self._starts, families[families >= 0])[0]]
         return found

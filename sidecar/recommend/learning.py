@@ -19,8 +19,9 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.recommend.fusion import fuse
-from sidecar.recommend.index import Index, Places
+from sidecar.recommend.index import Index
 from sidecar.recommend.personal import CORRECTED, FEATURES, Taste, personal
+from sidecar.recommend.ranges import Places
 from sidecar.recommend.signals import Vectors, read_signals
 from sidecar.recommend.tokens import words_of
 

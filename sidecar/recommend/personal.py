@@ -11,8 +11,9 @@ import orjson
 
 from sidecar.database import Database
 from sidecar.recommend.documents import Prompt
-from sidecar.recommend.index import Index, Places
+from sidecar.recommend.index import Index
 from sidecar.recommend.postings import Floats
+from sidecar.recommend.ranges import Places
 from sidecar.recommend.signals import Signals
 from sidecar.recommend.use.index import UseIndex
 from sidecar.recommend.use.scoring import used_together
@@ -54,7 +55,7 @@ TOGETHER = np.array([0.7, 0.3], np.float32)
 
 def personal(database: Database, index: Index, signals: Signals, left_out: Sequence[Prompt] = ()) -> Floats:
     """One row a LoRA of the signals, the columns of `FEATURES`; as if the user had not used the prompts `left_out`."""
-    marks = _marks(database, [index.loras[place].id for place in signals.loras])
+    marks = _marks(database, index.ids[signals.loras].tolist())
     own = _own(index, signals.loras, signals.nearness)
     used, rating, favorite = marks.T
     if left_out:
@@ -90,11 +91,12 @@ def _own(index: Index, loras: Places, nearness: Floats) -> Floats:
     return found
 
 
-def _marks(database: Database, lora_ids: Sequence[int]) -> Floats:
+def _marks(database: Database, lora_ids: list[int]) -> Floats:
     """(times used, rating, favourite) of each LoRA."""
     rows = database.reader().execute(
-        "SELECT l.id, l.used, l.rating, l.favorite FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value",
-        (orjson.dumps(list(lora_ids)).decode(),),
+        """SELECT l.id, l.used, l.rating, l.favorite FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
+           WHERE l.used > 0 OR l.rating > 0 OR l.favorite""",
+        (orjson.dumps(lora_ids).decode(),),
     )
-    known = {row["id"]: (row["used"], row["rating"], row["favorite"]) for row in rows}
+    known = {row[0]: tuple(row)[1:] for row in rows}
     return np.array([known.get(lora_id, (0, 0, 0)) for lora_id in lora_ids], np.float32).reshape(-1, 3)

@@ -15,6 +15,9 @@ K1, B = 1.2, 0.75
 """BM25's usual constants: how soon a word counts no more, and how much a long text is held against it."""
 COMMON = 0.5
 """Tokens that more of the documents have than this say nothing and cost much; they are passed over."""
+FREQUENT = 0.1
+"""Of a token that more of the documents have than this it is noted for each document whether it has it: faster to add up. Not
+where a token counts more in one document than in another."""
 
 
 class Postings:
@@ -37,6 +40,8 @@ class Postings:
         frequency = np.diff(self._starts)
         self._idf = np.log1p((self.count - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
         self._useful = frequency <= max(COMMON * self.count, 20)
+        often = self._useful & (frequency > FREQUENT * self.count) & (counts is None)
+        self._frequent = {place: self._mask(place) for place in np.flatnonzero(often).tolist()}
         self._unknown = float(np.log1p((self.count + 0.5) / 0.5))
         self.total = self._totals(tokens, owners)
         average = float(lengths.mean()) if self.count else 1.0
@@ -57,12 +62,21 @@ class Postings:
     def shared(self, query: Tokens) -> Floats:
         """Σ idf of the shared tokens, float32, one a document."""
         scores = np.zeros(self.count, np.float32)
-        for place in self._known(query):
-            if self._useful[place]:
+        for place in self._known(query).tolist():
+            mask = self._frequent.get(place)
+            if mask is not None:
+                scores += self._idf[place] * mask
+            elif self._useful[place]:
                 run = slice(self._starts[place], self._starts[place + 1])
                 impact = 1 if self._impact is None else self._impact[run]
                 scores[self._owners[run]] += self._idf[place] * impact
         return scores
+
+    def _mask(self, place: int) -> npt.NDArray[np.bool_]:
+        """Which documents have the token at a place of the vocabulary."""
+        mask = np.zeros(self.count, bool)
+        mask[self._owners[self._starts[place] : self._starts[place + 1]]] = True
+        return mask
 
     def weight_of(self, query: Tokens) -> float:
         """Σ idf of a query's tokens, those that no document has included: the most that can be shared; at least 1."""

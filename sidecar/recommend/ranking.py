@@ -10,13 +10,13 @@ import numpy as np
 
 from sidecar.database import Database
 from sidecar.library.queries import read_items
-from sidecar.prompts.facts import fits
 from sidecar.prompts.grammar import find_tags
 from sidecar.prompts.resolve import resolve_all
 from sidecar.recommend.fusion import fuse
-from sidecar.recommend.index import Index, Places
+from sidecar.recommend.index import Index
 from sidecar.recommend.personal import Taste, personal, together
 from sidecar.recommend.postings import Floats
+from sidecar.recommend.ranges import Places
 from sidecar.recommend.reasons import Explainer
 from sidecar.recommend.signals import Signals, Vectors, read_signals
 from sidecar.recommend.texts import plain_prompt
@@ -69,9 +69,8 @@ def recommend(
     shifts = shifts_of(text, read_opinions(database))
     scores = _scores(database, index, signals, known, given, shifts)
     left_out = _ids_of(database, {*names, *asked.exclude})
-    for row, place in enumerate(signals.loras):
-        if index.loras[place].id in left_out or not _works(index, int(place), asked):
-            scores[row] = -np.inf
+    scores[np.isin(index.ids[signals.loras], list(left_out))] = -np.inf
+    scores[~index.works(signals.loras, asked.base_model)] = -np.inf
     likely = _probabilities(scores)
     best = [int(row) for row in np.argsort(-likely)[: asked.limit] if likely[row] > 0]
     explainer = Explainer(index, signals, text)
@@ -109,8 +108,9 @@ def _scores(
     )
     if known.use and given:
         scores += together(index, signals, known.use, given)
-    said = [shifts.get(index.loras[place].id, 0.0) for place in signals.loras]
-    scores += np.array(said, np.float32)
+    if shifts:
+        said = [shifts.get(one, 0.0) for one in index.ids[signals.loras].tolist()]
+        scores += np.array(said, np.float32)
     return scores
 
 
@@ -133,10 +133,6 @@ def _ids_of(database: Database, names: set[str]) -> set[int]:
     """Ids of the LoRAs that these names mean."""
     found = resolve_all(database.reader(), sorted(names))
     return {one.id for one in found.values() if one}
-
-
-def _works(index: Index, position: int, asked: Asked) -> bool:
-    return fits(index.loras[position].base_model, asked.base_model) is not False
 
 
 def _probabilities(scores: Floats) -> Floats:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sidecar.recommend.index import Index, Places
+from sidecar.recommend.index import Index
 from sidecar.recommend.postings import Floats
+from sidecar.recommend.ranges import Places
 from sidecar.recommend.texts import plain_prompt
 from sidecar.recommend.tokens import PROMPT_KINDS, Tokens, hashed, phrases_of, words_of
 
@@ -94,10 +95,10 @@ def read_signals(
         found.append(_best(meaning, TOP_PROMPTS))
         found_loras.append(_best(by_lora["meaning_about"], TOP_LORAS))
     found_loras += [
-        index.kin.of(_used_in(index, _best(near, KIN_PROMPTS))),
+        index.kin.of(index.uses_of(_best(near, KIN_PROMPTS))[0]),
         *([] if also is None else [also]),
     ]
-    loras = np.unique(np.concatenate([_used_in(index, np.unique(np.concatenate(found))), *found_loras]))
+    loras = np.unique(np.concatenate([index.uses_of(np.unique(np.concatenate(found)))[0], *found_loras]))
     columns = _columns(index, loras, by_prompt, by_lora, near, leave_out)
     names = (*LEXICAL, *(EMBEDDED if vectors else ()))
     return Signals(loras, np.stack([columns[name] for name in names], axis=1).astype(np.float32), names, near)
@@ -141,22 +142,14 @@ def _phrases(index: Index, text: str) -> Floats:
 
 def _best(scores: Floats, count: int) -> Places:
     """Where the highest scores above 0 stand."""
-    places: Places = np.flatnonzero(scores > 0)
-    if (
-        len(places) > PREPARED * count
-    ):  # most of many: those below what a sample's best have need not be ordered
-        sample = scores[places[:: len(places) // (PREPARED * count) + 1]]
-        places = places[scores[places] >= np.partition(sample, -count)[-count]]
+    least: float | np.float32 = 0.0
+    step = len(scores) // (PREPARED * count)
+    if step > 1:  # of many, those below what a sample's best have need not be ordered
+        least = np.partition(scores[::step], -count)[-count]
+    places: Places = np.flatnonzero(scores >= least if least > 0 else scores > 0)
     if len(places) > count:
         places = places[np.argpartition(scores[places], -count)[-count:]]
     return places
-
-
-def _used_in(index: Index, prompts: Places) -> Places:
-    """The LoRAs of these prompts."""
-    return np.array(
-        [index.position[use.lora] for place in prompts for use in index.prompts[place].uses], np.int64
-    )
 
 
 def _columns(
@@ -211,9 +204,8 @@ def _votes(index: Index, near: Floats) -> Floats:
     nearest = _best(near, NEAREST)
     if len(nearest):
         weights = np.exp((near[nearest] - near[nearest].max()) * VOTE)
-        for place, weight in zip(nearest, weights / weights.sum()):
-            for use in index.prompts[place].uses:
-                votes[index.position[use.lora]] += weight
+        loras, group = index.uses_of(nearest)
+        votes += np.bincount(loras, (weights / weights.sum())[group], len(votes)).astype(np.float32)
     return votes
 
 
