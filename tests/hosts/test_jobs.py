@@ -55,6 +55,11 @@ def pixels(encoded: str) -> bytes:
         return image.convert("RGB").tobytes()
 
 
+def apart(one: bytes, other: bytes) -> float:
+    """How far two pictures are from each other, 0 to 255 a colour; the same sum in another order is not quite the same."""
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / len(one)
+
+
 def white() -> str:
     picture = io.BytesIO()
     Image.new("RGB", (64, 64), "white").save(picture, "PNG")
@@ -126,7 +131,7 @@ def test_sdnext_keeps_the_weight_of_the_job_before_and_that_is_told(
     told = host.client.post("lora-manager/api/v1/prompts/lint", json={"prompt": weak}).json()["problems"]
     assert [each["message"] for each in told if "will keep plain_1 at 4" in each["message"]]
     kept = pixels(host.generate(weak)["images"][0])
-    assert kept == fused and kept != true, (
+    assert apart(kept, fused) < apart(kept, true) / 10, (
         "if this fails SDNext has mended it: then nothing is to be told any more"
     )
 
