@@ -7,17 +7,25 @@ from pathlib import Path
 import pytest
 
 HOSTS = ("sdnext", "reforge", "forge")
-BROWSING = ("hosts", "web")
+BROWSERS = {"web/": "web", "hosts/": "hosts", "extension/test_bridge.py": "hosts"}
 TESTS = Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests run one after another, and no two browsers at a time."""
-    for item in items:
-        place = item.path.relative_to(TESTS)
-        group = "browser" if place.parts[0] in BROWSING else str(place)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file's tests run one after another, and so do all that share a browser. What takes longest begins first, each on a
+    worker of its own."""
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        first = list(BROWSERS.values())
+        items.sort(key=lambda item: first.index(groups[item]) if groups[item] in first else len(first))
+
+
+def _group(item: pytest.Item) -> str:
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((group for start, group in BROWSERS.items() if place.startswith(start)), place)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

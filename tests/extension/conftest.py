@@ -17,7 +17,7 @@ from until import wait_for
 from extension import host
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_loop_is_running() -> Iterator[None]:
     """Browser tests that ran in this process before leave Playwright's event loop marked as running."""
     running = asyncio._get_running_loop()

@@ -192,6 +192,7 @@ def test_the_a1111_line_reads_its_folder_anew(fake_host: Any) -> None:
     assert called == [1]
 
 
+@pytest.mark.usefixtures("no_loop_is_running")
 @pytest.mark.parametrize("is_async", [True, False])
 def test_a_host_that_has_only_the_address_is_asked_by_its_function(fake_host: Any, is_async: bool) -> None:
     called: list[int] = []

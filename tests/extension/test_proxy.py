@@ -22,6 +22,8 @@ from extension.client import Endpoint
 from extension.settings import Settings
 from extension.supervisor import Status
 
+pytestmark = pytest.mark.usefixtures("no_loop_is_running")
+
 SETTINGS = Settings((), Path("/nowhere"), "", "", True, True, False, ())
 
 
