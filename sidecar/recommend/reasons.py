@@ -149,7 +149,7 @@ class Explainer:
         )
 
     def _trained(self, lora: LoraText) -> Reason | None:
-        said = [tag for tag in lora.trained_on for part in parts_of(tag) if part in self._parts]
+        said = [tag for tag in lora.trained_on if " ".join(words_of(tag)) in self._parts]
         shared = self._rarest(said, "parts", RARE)
         return (
             Reason("training", f"It was trained on images of {', '.join(shared)}", tuple(shared))
