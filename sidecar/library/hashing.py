@@ -133,6 +133,10 @@ class Hasher:
         """There may be new files to hash."""
         self._wake.set()
 
+    @property
+    def paused(self) -> bool:
+        return not self._running.is_set()
+
     def pause(self, paused: bool) -> None:
         """Stop after the files being read now, or go on."""
         if paused:
@@ -159,7 +163,7 @@ class Hasher:
         return {
             "pending": row[0],
             "done": self._done,
-            "paused": not self._running.is_set(),
+            "paused": self.paused,
             "bytes_per_second": round(self._bytes / self._busy_seconds) if self._busy_seconds else 0,
         }
 

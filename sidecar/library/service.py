@@ -52,8 +52,9 @@ class Library:
 
     def is_reading(self) -> bool:
         """Whether scanning or hashing comes first, or hashing was paused and all that follows it too."""
-        hashing = self.hasher.status()
-        return not self.scanner.idle.is_set() or bool(hashing["paused"] or hashing["pending"])
+        if self.hasher.paused or not self.scanner.idle.is_set():
+            return True  # without counting what is pending, which takes a while in a large library
+        return bool(self.hasher.status()["pending"])
 
     def start(self) -> None:
         """Settle file operations that were interrupted, scan everything, then hash and watch."""
