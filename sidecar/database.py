@@ -23,7 +23,7 @@ FILE_NAME = "lora-manager.db"
 BUSY_SECONDS = 5.0
 KEPT_CHANGES = 1_000
 # Whatever is counted of LoRAs (library/columns.py) is noted as it changes, whoever changes it.
-_COUNTED = "root_id, folder, present, state, base_model, label, rating, network, nsfw, favorite, hidden, effective_tags"
+_COUNTED = "root_id, folder, present, state, base_model, label, rating, network, nsfw, favorite, hidden, used, effective_tags"
 _NOTE_CHANGES = tuple(
     f"CREATE TEMP TRIGGER note_{event} AFTER {what} ON main.loras BEGIN SELECT note_change({row}.id); END"
     for event, what, row in (

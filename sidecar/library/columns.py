@@ -20,9 +20,10 @@ from sidecar.database import Database
 Ids = npt.NDArray[np.int64]
 
 CATEGORIES = ("base_model", "place", "state", "label", "rating", "network", "nsfw", "favorite", "hidden")
+KEPT = (*CATEGORIES, "used")
 _ROWS = """
 SELECT l.id, l.base_model, l.root_id || '/' || l.folder AS place, CASE WHEN l.present THEN l.state ELSE 'missing' END AS state,
-       l.label, l.rating, l.network, l.nsfw, l.favorite, l.hidden FROM loras l"""
+       l.label, l.rating, l.network, l.nsfw, l.favorite, l.hidden, l.used FROM loras l"""
 _GONE = -1
 
 
@@ -60,7 +61,7 @@ class Columns:
             return counts
 
     def rank(self, category: str, ids: Ids, rank: Callable[[Any], int]) -> npt.NDArray[np.int32]:
-        """For each of `ids` the number that `rank` gives to its value in a category; -1 for LoRAs that are gone."""
+        """For each of `ids` the number that `rank` gives to its value in one of `KEPT`; -1 for LoRAs that are gone."""
         with self._lock:
             self._refresh()
             array = self._arrays[category]
@@ -87,8 +88,8 @@ class Columns:
     def _read_all(self, reader: sqlite3.Connection) -> None:
         rows = reader.execute(_ROWS).fetchall()
         size = max((row[0] for row in rows), default=0) + 1
-        self._codes = {name: {} for name in CATEGORIES}
-        self._arrays = {name: np.full(size, _GONE, np.int32) for name in CATEGORIES}
+        self._codes = {name: {} for name in KEPT}
+        self._arrays = {name: np.full(size, _GONE, np.int32) for name in KEPT}
         self._fill(rows)
         self._pair_loras, self._pair_tags = _pairs(reader.execute("SELECT lora_id, tag_id FROM lora_tags"))
 
@@ -120,7 +121,7 @@ class Columns:
 
     def _fill(self, rows: list[sqlite3.Row]) -> None:
         ids = [row[0] for row in rows]
-        for at, name in enumerate(CATEGORIES, start=1):
+        for at, name in enumerate(KEPT, start=1):
             codes = self._codes[name]
             self._arrays[name][ids] = [codes.setdefault(row[at], len(codes)) for row in rows]
 

@@ -13,7 +13,7 @@ import orjson
 MAX_COVERS = 8
 MAX_COVER = 12_000_000
 """Characters of one in base64."""
-_INFOTEXT = re.compile(r"(.*?)(?:(?:^|\n)Negative prompt: ?(.*?))?\nSteps: \d", re.DOTALL)
+MAX_SETTINGS = 10_000
 _SETTING = re.compile(r"\b(Steps|Sampler|CFG scale|Seed|Size|Model): ([^,\n]+)")
 
 
@@ -51,13 +51,14 @@ def _infotext(content: bytes) -> str:
 
 def _example(infotext: str) -> dict[str, Any] | None:
     """A1111 modules/infotext_utils.py: the prompt, `Negative prompt: …`, then a line of settings that begins with the steps."""
-    found = _INFOTEXT.match(infotext.replace("\r\n", "\n")[:50_000])
-    if not found or not found[1].strip():
+    text, mark, settings = infotext.replace("\r\n", "\n").partition("\nSteps: ")
+    prompt, _, negative = f"\n{text}".partition("\nNegative prompt:")
+    if not mark or not prompt.strip():
         return None
-    said = dict(_SETTING.findall(infotext[found.end() - len("\nSteps: 0") :]))
+    said = dict(_SETTING.findall(f"Steps: {settings[:MAX_SETTINGS]}"))
     return {
-        "prompt": found[1].strip()[:8000],
-        "negative_prompt": (found[2] or "").strip()[:8000],
+        "prompt": prompt.strip()[:8000],
+        "negative_prompt": negative.strip()[:8000],
         "sampler": said.get("Sampler"),
         "steps": _number(said.get("Steps")),
         "cfg": _number(said.get("CFG scale")),

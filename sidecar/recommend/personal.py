@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 
 from sidecar.database import Database
+from sidecar.library.columns import Ids, columns_of
 from sidecar.recommend.documents import Prompt
 from sidecar.recommend.index import Index
 from sidecar.recommend.postings import Floats
@@ -55,7 +55,7 @@ TOGETHER = np.array([0.7, 0.3], np.float32)
 
 def personal(database: Database, index: Index, signals: Signals, left_out: Sequence[Prompt] = ()) -> Floats:
     """One row a LoRA of the signals, the columns of `FEATURES`; as if the user had not used the prompts `left_out`."""
-    marks = _marks(database, index.ids[signals.loras].tolist())
+    marks = _marks(database, index.ids[signals.loras])
     own = _own(index, signals.loras, signals.nearness)
     used, rating, favorite = marks.T
     if left_out:
@@ -91,12 +91,8 @@ def _own(index: Index, loras: Places, nearness: Floats) -> Floats:
     return found
 
 
-def _marks(database: Database, lora_ids: list[int]) -> Floats:
+def _marks(database: Database, ids: Ids) -> Floats:
     """(times used, rating, favourite) of each LoRA."""
-    rows = database.reader().execute(
-        """SELECT l.id, l.used, l.rating, l.favorite FROM json_each(?) wanted JOIN loras l ON l.id = wanted.value
-           WHERE l.used > 0 OR l.rating > 0 OR l.favorite""",
-        (orjson.dumps(lora_ids).decode(),),
-    )
-    known = {row[0]: tuple(row)[1:] for row in rows}
-    return np.array([known.get(lora_id, (0, 0, 0)) for lora_id in lora_ids], np.float32).reshape(-1, 3)
+    columns = columns_of(database)
+    marks = np.stack([columns.rank(name, ids, int) for name in ("used", "rating", "favorite")], axis=1)
+    return np.maximum(marks, 0).astype(np.float32)
