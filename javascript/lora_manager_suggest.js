@@ -6,7 +6,8 @@
   /**
    * @typedef {{id: number, name: string, title: string, base_model: string, preview: {kind: string, v: string} | null}} Lora
    * @typedef {{lora: Lora, score: number, weight: number | null, blurred: boolean, reasons: {kind: string, text: string}[]}} Item
-   * @typedef {{asked: string, items: Item[], asking: AbortController | null, tries: number, look: string, touched: number}} Tab
+   * What the items are for is the subject; asked is the prompt that need not be asked about again.
+   * @typedef {{asked: string, subject: string, items: Item[], asking: AbortController | null, tries: number, look: string, touched: number}} Tab
    */
 
   const WAIT = 600;
@@ -41,7 +42,7 @@
 
   /** @param {string} name @returns {Tab} */
   function tabNamed(name) {
-    const tab = tabs.get(name) ?? { asked: "", items: [], asking: null, tries: 0, look: "", touched: -Infinity };
+    const tab = tabs.get(name) ?? { asked: "", subject: "", items: [], asking: null, tries: 0, look: "", touched: -Infinity };
     tabs.set(name, tab);
     return tab;
   }
@@ -79,7 +80,7 @@
       return;
     }
     const worth = /** @type {Item[]} */ (answer.items).filter(({ lora, reasons, score }) => reasons.some(({ kind }) => score >= LEAST || SURE.includes(kind)) && !NO_NAME.test(lora.name));
-    Object.assign(tab, { asked: prompt, items: worth.slice(0, SHOWN), tries: 0 });
+    Object.assign(tab, { asked: prompt, subject: prompt, items: worth.slice(0, SHOWN), tries: 0 });
     draw(name);
   }
 
@@ -174,8 +175,8 @@
     if (!box) return;
     const tab = tabNamed(name);
     const end = box.value.length;
-    void shared()?.request("recommendations/feedback", { verdict: "chosen", kind: "prompt", lora_id: item.lora.id, subject: tab.asked });
-    tab.items = tab.items.filter((one) => one !== item);
+    void shared()?.request("recommendations/feedback", { verdict: "chosen", kind: "prompt", lora_id: item.lora.id, subject: tab.subject });
+    Object.assign(tab, { asked: "", items: tab.items.filter((one) => one !== item) });
     remove(tab, whole);
     shared()?.replace(box, end, end, `${/\S$/.test(box.value) ? " " : ""}<lora:${item.lora.name}:${weight}>`);
     lookSoon(name, 0);
@@ -190,7 +191,7 @@
   /** "Not this": gone now, less likely later; with a way back. @param {string} name @param {Item} item @param {HTMLElement} whole */
   async function refuse(name, item, whole) {
     const tab = tabNamed(name);
-    const entry = await shared()?.request("recommendations/feedback", { verdict: "down", kind: "prompt", lora_id: item.lora.id, subject: tab.asked });
+    const entry = await shared()?.request("recommendations/feedback", { verdict: "down", kind: "prompt", lora_id: item.lora.id, subject: tab.subject });
     if (!entry) return;
     const undo = make("button", "lora-manager-suggest-undo", "Undo");
     undo.type = "button";

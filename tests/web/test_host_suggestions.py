@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lora_files import add_side_file, make_lora, picture
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 from prompt_host import PROMPT, open_prompt_page, send, write
 from web_sidecar import Sidecar, start_sidecar
 
@@ -83,6 +83,22 @@ def test_what_fits_is_shown_and_a_click_adds_it(page: Page, library: Sidecar) ->
     expect(chips(page).filter(has_text="Old Harbour")).to_have_count(1)
     said = send(library, "GET", "recommendations/feedback", None)
     assert [(one["verdict"], one["subject"]) for one in said["items"]] == [("chosen", "fishing boats, gulls")]
+
+
+def test_an_add_taken_back_before_the_next_answer_is_offered_again(page: Page) -> None:
+    box = write(page, "fishing boats, ~gulls")
+    harbour = chips(page).filter(has_text="Old Harbour")
+    expect(harbour).to_have_count(1, timeout=30_000)
+    held: list[Route] = []
+    page.route("**/recommendations/prompt", lambda route: held.append(route))
+    harbour.get_by_role("button").first.click()
+    expect(harbour).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(box).to_have_value("fishing boats, gulls")
+    page.unroute("**/recommendations/prompt")
+    for route in held:
+        route.fallback()
+    expect(harbour).to_have_count(1)
 
 
 def test_not_this_is_noted_and_taken_back(page: Page, library: Sidecar) -> None:

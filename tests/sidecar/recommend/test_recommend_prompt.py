@@ -267,3 +267,13 @@ def test_another_version_of_a_lora_is_found_by_its_examples(
     assert reason["detail"] == ["moth_v1"]
     reason = next(one for one in ask("kites, red thread")[1]["reasons"] if one["kind"] == "example")
     assert reason["detail"] == ["kite-000010"]
+
+
+def test_a_mark_counts_from_the_next_answer_on(ask: Ask, api: TestClient) -> None:
+    def score() -> float:
+        return float(next(item for item in ask("boats, quay") if item["lora"]["name"] == "large_one")["score"])
+
+    before = score()
+    number = next(item["lora"]["id"] for item in ask("boats, quay") if item["lora"]["name"] == "large_one")
+    assert api.patch(f"loras/{number}", json={"rating": 5, "favorite": True}).status_code == 200
+    assert score() > before
