@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     civitai_archive_url: str = Field(default="https://civarchive.com", pattern=f"^$|{_URL}")
     civitai_key: SecretStr | None = None
     embedding_model: str = Field(default="", max_length=1_000)
-    embedding_device: Literal["cpu", "gpu"] = "cpu"
+    embedding_device: Literal["cpu", "gpu", "off"] = "cpu"
 
     @field_validator("embedding_model")
     @classmethod

@@ -57,7 +57,7 @@ class Meanings:
         """What a prompt (as plain_prompt gives it) means, beside all that the index has."""
         reason = self._embedder.reason
         if reason is not None:
-            return Meaning(None, reason)
+            return Meaning(None, None if self._embedder.is_off else reason)
         read = self._latest(index)
         if read is not None and read.known < ENOUGH:  # the model is busy with the rest: it is not asked
             return Meaning(

@@ -278,7 +278,7 @@
  * @property {string} civitai_archive_url
  * @property {boolean} civitai_key_set
  * @property {string} embedding_model a folder or a name; empty: the one that is found
- * @property {"cpu"|"gpu"} embedding_device
+ * @property {"cpu"|"gpu"|"off"} embedding_device
  * @typedef {import("./prompttypes.js").SetLora} SetLora
  * @typedef {import("./prompttypes.js").SetContent} SetContent
  * @typedef {import("./prompttypes.js").SetOnly} SetOnly

@@ -30,9 +30,9 @@ def own_sidecar(tmp_path: Path) -> Iterator[Callable[..., Sidecar]]:
     """Starts a sidecar for one test: `own_sidecar(loras)`."""
     running: list[Sidecar] = []
 
-    def start(loras: Path, port: int = 0) -> Sidecar:
+    def start(loras: Path, port: int = 0, *, text_model: bool = False) -> Sidecar:
         loras.mkdir(exist_ok=True)
-        running.append(start_sidecar(tmp_path / "data", loras, port))
+        running.append(start_sidecar(tmp_path / "data", loras, port, text_model=text_model))
         return running[-1]
 
     yield start

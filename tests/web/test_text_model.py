@@ -25,7 +25,7 @@ def test_it_is_told_chosen_and_refused(
     )  # found before a real one
     folder = make_model(tmp_path / "own", name="my-own")
     make_lora(tmp_path / "Lora" / "one.safetensors", ss_output_name="one")
-    sidecar = own_sidecar(tmp_path / "Lora")
+    sidecar = own_sidecar(tmp_path / "Lora", text_model=True)
     page = open_page(sidecar)
     page.get_by_role("link", name="Settings").click()
     state, box = page.locator(".model-state"), page.get_by_label("Model", exact=True)
@@ -43,17 +43,23 @@ def test_it_is_told_chosen_and_refused(
     box.blur()
     expect(state).to_contain_text("carried")
 
-    page.get_by_label("Read texts on the").select_option("gpu")
+    page.get_by_label("Read texts").select_option("gpu")
     expect(page.locator(".setting-embedding_device .save-state")).to_have_text("Saved")
     assert sidecar.ask("settings")["embedding_device"] == "gpu"
     page.locator("#status-button").click()
     expect(page.locator("#status-body")).to_contain_text("carried")
+    page.keyboard.press("Escape")
+
+    page.get_by_label("Read texts").select_option("off")
+    expect(state).to_contain_text("Turned off")
+    page.get_by_label("Read texts").select_option("cpu")
+    expect(state).to_contain_text("carried")
 
 
 def test_without_what_runs_it_the_page_says_how_to_get_it(
     own_sidecar: Callable[..., Sidecar], open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
-    sidecar = own_sidecar(tmp_path / "Lora")
+    sidecar = own_sidecar(tmp_path / "Lora", text_model=True)
     status = sidecar.ask("recommendations/status")["embeddings"]
     if status["model"]:
         pytest.skip("a text model is installed here")

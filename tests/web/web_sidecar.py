@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -44,11 +45,13 @@ class Sidecar:
             self.process.wait()
 
 
-def start_sidecar(data: Path, loras: Path, port: int = 0) -> Sidecar:
-    """Start `python -m sidecar serve` and wait until it has written where it serves."""
+def start_sidecar(data: Path, loras: Path, port: int = 0, *, text_model: bool = False) -> Sidecar:
+    """Start `python -m sidecar serve` and wait until it has written where it serves. With `text_model`, the one that is
+    installed here, if any, takes part."""
     command = [sys.executable, "-m", "sidecar", "serve", "--port", str(port), "--data", str(data)]
+    environment = os.environ if text_model else {**os.environ, "LORA_MANAGER_EMBEDDING_DEVICE": "off"}
     with (data.parent / f"{data.name}.log").open("ab") as log:
-        process = subprocess.Popen([*command, "--loras", str(loras)], cwd=ROOT, stderr=log)
+        process = subprocess.Popen([*command, "--loras", str(loras)], cwd=ROOT, env=environment, stderr=log)
     limit = time.monotonic() + 30
     while not (data / "sidecar.json").exists():
         if process.poll() is not None or time.monotonic() > limit:

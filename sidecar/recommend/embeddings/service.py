@@ -37,6 +37,7 @@ LOOK_SECONDS = 30.0
 """Between looks at which model there is, and at whether texts have changed."""
 SHARE = 20.0
 """Looking over all texts takes at most one part in so many of the time."""
+OFF = "Turned off: texts are not compared by meaning."
 _WAKING = ("library.changed", "lora.edited", "generation.recorded", "settings.changed")
 
 
@@ -66,7 +67,7 @@ class Embedder:
         self._placement = Placement(events, settings)
         self._lock = threading.Lock()
         self._looking = threading.Lock()
-        self._looked_for: str | None = None
+        self._looked_for: tuple[str, bool] | None = None
         self._model: Model | None = None
         self._missing: str | None = None
         self._parts: tuple[Holder, Filling] | None = None
@@ -84,11 +85,16 @@ class Embedder:
     @property
     def model(self) -> Model | None:
         """The model in use; None when there is none, and `reason` says why."""
-        if self._looked_for != self._settings.embedding_model:
+        if self._looked_for != self._wanted:
             with self._looking:  # the first who asks looks, others wait for what he finds
-                if self._looked_for != self._settings.embedding_model:
+                if self._looked_for != self._wanted:
                     self.look()
         return self._model
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the user wants no model."""
+        return self._settings.embedding_device == "off"
 
     @property
     def reason(self) -> str | None:
@@ -241,20 +247,29 @@ class Embedder:
 
     def look(self) -> None:
         """See which model there is; it may have been installed, moved or named meanwhile."""
-        wanted = self._settings.embedding_model
+        wanted = self._wanted
         found: Model | None = None
-        missing: str | None = None
-        try:
-            found = find_model(wanted)
-        except NoModel as error:
-            missing = str(error)
+        missing: str | None = OFF
+        if not self.is_off:
+            try:
+                found, missing = find_model(wanted[0]), None
+            except NoModel as error:
+                missing = str(error)
         with self._lock:
             changed = (found and found.id) != (self._model and self._model.id) or missing != self._missing
             self._model, self._missing, self._looked_for = found, missing, wanted
+            parts = self._parts
+        if parts and not found:
+            parts[0].rest(now=True)
         if changed and found:
             log.info("Texts are compared by meaning with %s (%s).", found.name, found.folder)
         elif changed:
             log.info("Texts are not compared by meaning. %s", missing)
+
+    @property
+    def _wanted(self) -> tuple[str, bool]:
+        """What decides which model there is."""
+        return self._settings.embedding_model, self.is_off
 
     def _made(self) -> tuple[Holder, Filling]:
         """Made when they are needed: numpy comes with them."""
@@ -271,7 +286,7 @@ class Embedder:
             return self._parts
 
     def _must_rest(self) -> bool:
-        return self._stopped.is_set() or self._busy() or self._looked_for != self._settings.embedding_model
+        return self._stopped.is_set() or self._busy() or self._looked_for != self._wanted
 
     def _count(self) -> None:
         model = self._model

@@ -66,9 +66,9 @@ function model() {
 
 /** @returns {Setting} */
 function device() {
-  const choices = [["cpu", "CPU"], ["gpu", "GPU, while the host is idle"]];
+  const choices = [["cpu", "on the CPU"], ["gpu", "on the GPU, while the host is idle"], ["off", "not at all"]];
   const box = h("select", { class: "short-box" }, ...choices.map(([value, text]) => h("option", { value }, text)));
-  const { element, save } = frame("embedding_device", "Read texts on the", box, ["In the background and with low priority. On the GPU only when there are 500 or more to read."]);
+  const { element, save } = frame("embedding_device", "Read texts", box, ["In the background and with low priority. On the GPU only when there are 500 or more to read."]);
   box.addEventListener("change", () => void save(box.value));
   return { element, show: (values) => put(box, values.embedding_device) };
 }

@@ -19,7 +19,7 @@ from waiting import wait_until
 
 from sidecar.recommend.documents import read_loras, read_prompts, text_key
 from sidecar.recommend.embeddings import filling, service, store
-from sidecar.recommend.embeddings.service import Embedder
+from sidecar.recommend.embeddings.service import OFF, Embedder
 from sidecar.recommend.embeddings.texts import count_read, each_text, lora_text
 from sidecar.state import State
 
@@ -247,6 +247,22 @@ def test_a_broken_model_is_told_and_everything_else_answers(
     assert api.get("health").json()["embeddings"] == {"model": None, "pending": 0}
     assert "is empty" in str(embedder.embed_query("a boat").reason)
     assert not embedder.vectors_for(PROMPTS)[1].any()
+
+
+def test_turned_off_its_process_ends_and_what_is_stored_stays(
+    embedder: Embedder, api: TestClient, state: State
+) -> None:
+    embedder.work_off()
+    done = embedder.status()["done"]
+    assert done and embedder.pid is not None
+    api.patch("settings", json={"embedding_device": "off"}).raise_for_status()
+    status = api.get("recommendations/status").json()["embeddings"]
+    assert (status["available"], status["model"], status["message"]) == (False, None, OFF)
+    assert embedder.pid is None and embedder.embed_query("a boat").reason == OFF
+    embedder.work_off()
+    assert embedder.pid is None
+    api.patch("settings", json={"embedding_device": "cpu"}).raise_for_status()
+    assert embedder.status()["done"] == done
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class Model:
         self.model: Any = SimpleNamespace(id=MODEL, name="tiny")
         self.revision = (MODEL, 0)
         self.reason: str | None = None
+        self.is_off = False
 
     def embed_query(self, text: str, seconds: float = 1.0) -> Query:
         return Query(None, self.reason) if self.reason else Query(vector_of(text))
@@ -120,6 +121,8 @@ def test_why_there_is_no_model_is_told(api: TestClient, state: State, model: Mod
     model.reason = "The text model is being loaded."
     answer = ask(api, "a picture of glass")
     assert answer["notes"] == [model.reason] and answer["items"][0]["lora"]["name"] == "four"
+    model.is_off = True  # by the user, who knows
+    assert ask(api, "a picture of glass")["notes"] == []
 
 
 def test_vectors_of_another_size_do_not_take_part(api: TestClient, state: State, model: Model) -> None:

@@ -271,7 +271,9 @@ def test_another_version_of_a_lora_is_found_by_its_examples(
 
 def test_a_mark_counts_from_the_next_answer_on(ask: Ask, api: TestClient) -> None:
     def score() -> float:
-        return float(next(item for item in ask("boats, quay") if item["lora"]["name"] == "large_one")["score"])
+        return float(
+            next(item for item in ask("boats, quay") if item["lora"]["name"] == "large_one")["score"]
+        )
 
     before = score()
     number = next(item["lora"]["id"] for item in ask("boats, quay") if item["lora"]["name"] == "large_one")
