@@ -85,9 +85,15 @@ class Host:
         """A small job over the host's API: {"images": [base64], "infotexts": [str], "infotext": the first, "told": parameters}."""
         size = 64 if self.kind.simulated or self.kind.grammar == "a1111" else 128
         small = {"prompt": prompt, "steps": 1, "width": size, "height": size, "seed": 7, "cfg_scale": 4}
-        answer = self.client.post(f"sdapi/v1/{kind}", json={**small, **values}, timeout=300)
-        answer.raise_for_status()
-        content = answer.json()
+        content: dict[str, Any] = {}
+
+        def is_made() -> str:  # SDNext has no info, and no image, while its model is still being loaded
+            answer = self.client.post(f"sdapi/v1/{kind}", json={**small, **values}, timeout=300)
+            answer.raise_for_status()
+            content.update(answer.json())
+            return str(content["info"])
+
+        wait_until(is_made, 60, self.kind.pause)
         info = json.loads(content["info"]) if isinstance(content["info"], str) else content["info"]
         infotexts = info["infotexts"]
         return {
