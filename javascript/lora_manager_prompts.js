@@ -73,7 +73,8 @@
       const answer = await send(address(path), { method, credentials: "same-origin", headers, body: JSON.stringify(body) ?? null, signal: signal ?? null });
       if (answer?.ok) return await answer.json();
       const status = answer?.status ?? 503;
-      if (status === 503 && (await answer?.json())?.error?.code === "unavailable") return null; // it is there, and busy with this
+      const said = await answer?.json().catch(() => null);
+      if (["unavailable", "not_found"].includes(said?.error?.code)) return null; // it is there, but busy with this, or what is asked for is gone
       if (status !== 400 && status !== 422) quietUntil = performance.now() + (status < 500 ? REFUSED : AWAY);
     } catch {
       if (!signal?.aborted) quietUntil = performance.now() + AWAY;

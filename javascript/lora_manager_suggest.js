@@ -193,6 +193,9 @@
     const tab = tabNamed(name);
     const entry = await shared()?.request("recommendations/feedback", { verdict: "down", kind: "prompt", lora_id: item.lora.id, subject: tab.subject });
     if (!entry) return;
+    tab.items = tab.items.filter((one) => one !== item);
+    tab.look = JSON.stringify(tab.items); // what is said in its place stays until it is over
+    const told = make("span", "lora-manager-suggest-gone", "Suggested less. ");
     const undo = make("button", "lora-manager-suggest-undo", "Undo");
     undo.type = "button";
     const again = () => {
@@ -203,10 +206,11 @@
     };
     const timer = setTimeout(again, UNDO);
     undo.addEventListener("click", async () => {
-      await shared()?.request(`recommendations/feedback/${entry.id}`, undefined, undefined, "DELETE");
-      again();
+      const taken = await shared()?.request(`recommendations/feedback/${entry.id}`, undefined, undefined, "DELETE");
+      if (taken) again();
+      else told.textContent = "Not taken back. ";
     });
-    whole.replaceChildren(make("span", "lora-manager-suggest-gone", "Suggested less. "), undo);
+    whole.replaceChildren(told, undo);
     undo.focus();
   }
 

@@ -136,8 +136,10 @@ def _checked_tensors(content: dict[str, Any], body_size: int) -> dict[str, tuple
             begin, end = entry["data_offsets"]
             shape = entry["shape"]
             dtype = entry["dtype"]
-            if begin < 0 or end < begin:
-                raise BrokenHeader(f"The tensor {name[:80]!r} has impossible offsets.")
+            if {type(begin), type(end), *map(type, shape)} != {int} or type(dtype) is not str:
+                raise TypeError
+            if min(begin, end - begin, *shape) < 0:
+                raise BrokenHeader(f"The tensor {name[:80]!r} has an impossible shape or offsets.")
             tensors[name] = (dtype, tuple(shape))
         except (KeyError, TypeError, ValueError) as error:
             raise BrokenHeader(f"The header's entry {name[:80]!r} describes no tensor.") from error

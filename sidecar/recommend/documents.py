@@ -43,6 +43,8 @@ class LoraText(NamedTuple):
     base_model: str
     trained_on: Sequence[str] = ()
     """The most frequent tags of its training images."""
+    content: str = ""
+    """What copies have in common, the hash of its tensors; "" until that is known."""
 
 
 class Use(NamedTuple):
@@ -91,6 +93,7 @@ def each_lora(database: Database) -> Iterator[LoraText]:
     rows = database.reader().execute(
         f"""SELECT l.id, l.identity_id, l.stem, coalesce(i.title, l.title, '') AS title, l.base_model,
                    coalesce(i.trigger_words, l.trigger_words) AS trigger_words, l.effective_tags AS tags,
+                   coalesce(l.body_hash, '') AS content,
                    substr(t.description, 1, 8000) AS description, t.training_tags
             FROM loras l JOIN roots r ON r.id = l.root_id LEFT JOIN identities i ON i.id = l.identity_id
                  LEFT JOIN lora_texts t ON t.lora_id = l.id
@@ -101,6 +104,7 @@ def each_lora(database: Database) -> Iterator[LoraText]:
             row["id"], row["identity_id"], row["stem"], row["title"], orjson.loads(row["trigger_words"]),
             orjson.loads(row["tags"]), _MARKUP.sub(" ", row["description"] or "")[:MAX_ABOUT], row["base_model"],
             [tag for tag, _ in orjson.loads(row["training_tags"] or "[]")[:MAX_TRAINED_ON]],
+            row["content"],
         )  # fmt: skip
 
 

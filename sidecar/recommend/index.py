@@ -59,6 +59,12 @@ class Index:
         self.prompts = prompts
         self.ids = np.array([lora.id for lora in loras], np.int64)
         self.position = {lora.id: place for place, lora in enumerate(loras)}
+        firsts: dict[str, int] = {}
+        self.contents = np.array(
+            [firsts.setdefault(lora.content or f"file {lora.id}", place) for place, lora in enumerate(loras)],
+            np.int64,
+        )
+        """The position of the first copy of each."""
         self._bases, self._base_of = np.unique([lora.base_model for lora in loras], return_inverse=True)
         self.by_prompt = {
             kind: Postings([kinds[at] for kinds in of_prompts]) for at, kind in enumerate(PROMPT_KINDS)

@@ -28,7 +28,7 @@ from sidecar.recommend.tokens import words_of
 log = logging.getLogger("lora-manager.recommend")
 
 FILE = "recommend-taste.json"
-VERSION = 1
+VERSION = 2
 ENOUGH = 100
 """Prompts of the user's own, each different, from which on something can be learned."""
 MOST = 400
@@ -100,6 +100,8 @@ class TasteKeeper:
         self._path = folder / FILE
         self.prompts = 0
         """How many there were when it was last learned."""
+        self.by_meaning = False
+        """Whether a text model took part in that."""
         self.learned: Learned | None = None
         self._load()
 
@@ -116,15 +118,18 @@ class TasteKeeper:
         losses = {"loss": round(learned.loss, 4), "loss_before": round(learned.loss_before, 4)}
         return {"prompts": learned.prompts, "helps": learned.helps, **losses}
 
-    def is_due(self, index: Index) -> bool:
-        """Whether there are enough prompts, and enough more than last time."""
+    def is_due(self, index: Index, by_meaning: bool) -> bool:
+        """Whether there are enough prompts, and enough more than last time, or the text model has come or gone since."""
         count = len(own_prompts(index))
-        return count >= max(ENOUGH, GROWN * self.prompts) or count < self.prompts / GROWN
+        if count < ENOUGH:
+            return count < self.prompts / GROWN
+        return count >= GROWN * self.prompts or count < self.prompts / GROWN or by_meaning != self.by_meaning
 
-    def take(self, index: Index, learned: Learned | None) -> None:
+    def take(self, index: Index, learned: Learned | None, by_meaning: bool) -> None:
         """Rank with this from now on, and keep it."""
-        self.learned, self.prompts = learned, len(own_prompts(index))
-        kept: dict[str, Any] = {"version": VERSION, "prompts": self.prompts, "learned": None}
+        self.learned, self.prompts, self.by_meaning = learned, len(own_prompts(index)), by_meaning
+        kept: dict[str, Any] = {"version": VERSION, "prompts": self.prompts, "by_meaning": by_meaning}
+        kept["learned"] = None
         if learned:
             numbers = dict(zip(("fusion", *FEATURES), _numbers(learned.taste).round(4).tolist()))
             kept["learned"] = {**learned._asdict(), "taste": numbers}
@@ -150,7 +155,7 @@ class TasteKeeper:
                     return
                 losses = (float(kept["learned"][name]) for name in ("loss", "loss_before"))
                 self.learned = Learned(_taste(numbers), int(kept["learned"]["prompts"]), *losses)
-            self.prompts = int(kept["prompts"])
+            self.prompts, self.by_meaning = int(kept["prompts"]), bool(kept["by_meaning"])
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -57,6 +57,8 @@ class Meanings:
         """What a prompt (as plain_prompt gives it) means, beside all that the index has."""
         reason = self._embedder.reason
         if reason is not None:
+            if self._embedder.model is None:
+                self._read = None  # its memory is wanted for something else
             return Meaning(None, None if self._embedder.is_off else reason)
         read = self._latest(index)
         if read is not None and read.known < ENOUGH:  # the model is busy with the rest: it is not asked
@@ -73,11 +75,19 @@ class Meanings:
             return Meaning(None, "The text model was changed; its vectors are being made.")
         return Meaning(Vectors(query.vector, read.prompts, read.loras), None)
 
-    def of_known(self, index: Index) -> Callable[[int], Vectors | None]:
-        """The vectors for the prompt at each place of the index itself; None where they are not all there."""
-        read = self._latest(index)
+    @property
+    def has_most(self) -> bool:
+        """Whether there is a text model, and it has read enough to take part, as far as is known without reading vectors."""
+        status = self._embedder.status()
+        done = int(status["done"])
+        return bool(status["available"]) and done > 0 and done >= ENOUGH * (done + int(status["pending"]))
+
+    def of_known(self, index: Index) -> Callable[[int], Vectors | None] | None:
+        """The vectors for the prompt at each place of the index itself, read now; None where too few are there."""
+        self.read(index)
+        read = self._read
         if read is None or read.known < ENOUGH:
-            return lambda _: None
+            return None
         return lambda place: Vectors(read.prompts[place], read.prompts, read.loras)
 
     def read(self, index: Index) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sidecar.database import Database
 from sidecar.library.queries import read_items
@@ -68,11 +69,10 @@ def recommend(
         return []
     shifts = shifts_of(text, read_opinions(database))
     scores = _scores(database, index, signals, known, given, shifts)
-    left_out = _ids_of(database, {*names, *asked.exclude})
-    scores[np.isin(index.ids[signals.loras], list(left_out))] = -np.inf
+    scores[_left_out(database, index, signals.loras, {*names, *asked.exclude})] = -np.inf
     scores[~index.works(signals.loras, asked.base_model)] = -np.inf
     likely = _probabilities(scores)
-    best = [int(row) for row in np.argsort(-likely)[: asked.limit] if likely[row] > 0]
+    best = _best(likely, index.contents[signals.loras], asked.limit)
     explainer = Explainer(index, signals, text)
     found = read_items(database.reader(), [index.loras[signals.loras[row]].id for row in best])
     items = {item["id"]: item for item in found}
@@ -129,10 +129,25 @@ def _together(use: UseIndex | None, given: list[int], lora_id: int) -> list[dict
     return told.together(use, given, place) if use and given and place is not None else []
 
 
-def _ids_of(database: Database, names: set[str]) -> set[int]:
-    """Ids of the LoRAs that these names mean."""
+def _left_out(database: Database, index: Index, loras: Places, names: set[str]) -> npt.NDArray[np.bool_]:
+    """Which of these LoRAs the names mean, others whose tag would be the same, and copies of any of them."""
+    if not names:
+        return np.zeros(len(loras), bool)
     found = resolve_all(database.reader(), sorted(names))
-    return {one.id for one in found.values() if one}
+    meant = [index.position[one.id] for one in found.values() if one and one.id in index.position]
+    named = {name.casefold() for name in names} | {index.loras[place].stem.casefold() for place in meant}
+    meant += [place for place in loras.tolist() if index.loras[place].stem.casefold() in named]
+    return np.isin(index.contents[loras], index.contents[np.array(meant, np.int64)])
+
+
+def _best(likely: Floats, contents: npt.NDArray[np.int64], limit: int) -> list[int]:
+    """The likeliest rows, of copies of one content only the first."""
+    found: dict[int, int] = {}
+    for row in np.argsort(-likely, kind="stable").tolist():
+        if len(found) == limit or likely[row] <= 0:
+            break
+        found.setdefault(int(contents[row]), row)
+    return list(found.values())
 
 
 def _probabilities(scores: Floats) -> Floats:

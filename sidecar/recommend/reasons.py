@@ -18,8 +18,8 @@ LIKE = 0.2
 """From how near on a prompt is "like this" (0 to about 1)."""
 NAMED = 0.6
 """A name is in the prompt when this part of its telling words is."""
-MEANS = 0.45
-"""From which cosine on two texts mean something alike."""
+MEANS = 0.08
+"""From which likeness on (see likeness.py) two texts mean something alike: of all-MiniLM-L6-v2 from a cosine of 0.45."""
 SHOWN = 4
 """Shared parts or words that are named."""
 RARE = 3.0
@@ -60,7 +60,7 @@ class Explainer:
             self._text(lora),
             self._trained(lora),
         ]
-        if "meaning_about" in self._signals.names and self._signals.column("meaning_about")[row] >= MEANS:
+        if self._signals.alike is not None and self._signals.alike[row] >= MEANS:
             found.append(Reason("embedding", "What is said about it means something like your prompt"))
         return [reason for reason in found if reason]
 
@@ -73,16 +73,16 @@ class Explainer:
         return round(median(weights), 2) if weights else None
 
     def _near(self, position: int) -> list[tuple[float, Use, str]]:
-        """(nearness, use, text) of its prompts that are like this one, nearest first."""
+        """(likeness, use, text) of its prompts that are like this one, the most alike first."""
         index = self._index
         pairs = slice(index.pair_start[position], index.pair_start[position + 1])
         prompts = index.pair_prompt[pairs]
-        nearness: Floats = self._signals.nearness[prompts]
+        likeness: Floats = self._signals.likeness[prompts]
         lora_id = index.loras[position].id
         return [
-            (float(nearness[at]), next(use for use in index.prompts[prompts[at]].uses if use.lora == lora_id), index.prompts[prompts[at]].text)
-            for at in np.argsort(-nearness)
-            if nearness[at] >= LIKE
+            (float(likeness[at]), next(use for use in index.prompts[prompts[at]].uses if use.lora == lora_id), index.prompts[prompts[at]].text)
+            for at in np.argsort(-likeness)
+            if likeness[at] >= LIKE
         ]  # fmt: skip
 
     def _own(self, near: list[tuple[float, Use, str]]) -> Reason | None:

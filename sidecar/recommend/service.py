@@ -108,6 +108,8 @@ class Recommender:
         """From the user's own images, once there are enough more of them."""
         from sidecar.recommend.learning import learn
 
-        if self._tastes.is_due(index):
-            vectors = self._meanings.of_known(index)
-            self._tastes.take(index, learn(self._database, index, vectors, rest))
+        by_meaning = self._meanings.has_most
+        if self._tastes.is_due(index, by_meaning):
+            vectors = self._meanings.of_known(index) if by_meaning else None
+            learned = learn(self._database, index, vectors or (lambda _: None), rest)
+            self._tastes.take(index, learned, by_meaning)

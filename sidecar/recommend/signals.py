@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sidecar.recommend.index import Index
+from sidecar.recommend.likeness import likeness
 from sidecar.recommend.postings import Floats
 from sidecar.recommend.ranges import Places
 from sidecar.recommend.texts import plain_prompt
@@ -55,6 +56,10 @@ class Signals:
     names: tuple[str, ...]
     nearness: Floats = field(repr=False)
     """How near each of the index's prompts is, 0 to about 1."""
+    likeness: Floats = field(repr=False)
+    """The same, where meaning counts only as far as it is nearer than what unrelated texts have: what may be told."""
+    alike: Floats | None = field(repr=False, default=None)
+    """How much what is said of each of these LoRAs means the same, by the same measure; None without a text model."""
 
     def column(self, name: str) -> Floats:
         values: Floats = self.values[:, self.names.index(name)]
@@ -83,6 +88,7 @@ def read_signals(
             one[leave_out] = 0
     by_prompt = _by_prompt(index, tokens, shared)
     near: Floats = np.stack([by_prompt[kind] for kind in PROMPT_KINDS]).mean(axis=0)
+    told, alike = near, None
     by_lora = _by_lora(index, text, tokens["words"])
     found = [
         _best(by_prompt[name], TOP_PROMPTS) for name in ("words_mutual", "twos", "parts", "hand", "pairs")
@@ -91,7 +97,9 @@ def read_signals(
     if vectors and meaning is not None:
         by_prompt["meaning"] = meaning
         near = near + np.float32(0.5) * meaning
+        told = told + np.float32(0.5) * likeness(meaning)
         by_lora["meaning_about"] = vectors.loras @ vectors.query
+        alike = likeness(by_lora["meaning_about"])
         found.append(_best(meaning, TOP_PROMPTS))
         found_loras.append(_best(by_lora["meaning_about"], TOP_LORAS))
     found_loras += [
@@ -101,7 +109,8 @@ def read_signals(
     loras = np.unique(np.concatenate([index.uses_of(np.unique(np.concatenate(found)))[0], *found_loras]))
     columns = _columns(index, loras, by_prompt, by_lora, near, leave_out)
     names = (*LEXICAL, *(EMBEDDED if vectors else ()))
-    return Signals(loras, np.stack([columns[name] for name in names], axis=1).astype(np.float32), names, near)
+    values = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
+    return Signals(loras, values, names, near, told, None if alike is None else alike[loras])
 
 
 def _by_prompt(index: Index, tokens: dict[str, Tokens], shared: dict[str, Floats]) -> dict[str, Floats]:

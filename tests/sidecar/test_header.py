@@ -47,8 +47,14 @@ BROKEN = {
     "duplicate keys": (struct.pack("<Q", 16) + b'{"t":1, "t": 2} ', "twice"),
     "metadata a list": (header_bytes({"__metadata__": [1]}), "__metadata__"),
     "entry of a wrong type": (header_bytes({"t": 5}), "describes no tensor"),
-    "offsets backwards": (header_bytes({"t": {**TENSOR, "data_offsets": [4, 0]}}), "impossible offsets"),
-    "offsets negative": (header_bytes({"t": {**TENSOR, "data_offsets": [-4, 4]}}), "impossible offsets"),
+    "offsets backwards": (header_bytes({"t": {**TENSOR, "data_offsets": [4, 0]}}), "offsets"),
+    "offsets negative": (header_bytes({"t": {**TENSOR, "data_offsets": [-4, 4]}}), "offsets"),
+    "shape negative": (header_bytes({"t": {**TENSOR, "shape": [-1, -1]}}), "impossible shape"),
+    "shape of fractions": (header_bytes({"t": {**TENSOR, "shape": [2, 3.0]}}), "no tensor"),
+    "shape of texts": (header_bytes({"t": {**TENSOR, "shape": ["a", 10**18]}}), "no tensor"),
+    "shape nested": (header_bytes({"t": {**TENSOR, "shape": [[2]]}}), "no tensor"),
+    "offsets of fractions": (header_bytes({"t": {**TENSOR, "data_offsets": [0.0, 4.0]}}), "no tensor"),
+    "no number format": (header_bytes({"t": {**TENSOR, "dtype": None}}), "no tensor"),
     "truncated tensors": (header_bytes({"t": TENSOR}) + b"12", "cut off"),
 }
 

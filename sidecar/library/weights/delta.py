@@ -26,6 +26,8 @@ from sidecar.library.weights.modules import Module
 from sidecar.library.weights.tensors import Array, BrokenTensor, Tensors
 
 ROWS = 512  # of a whole matrix, worked on at once
+LARGEST = 2**30
+"""Numbers in a layer, at most: those of the largest models have a tenth of it. Products may have to be multiplied out."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ def read_delta(
         values = read(role)
         return values.reshape(values.shape[0], -1)
 
+    if module.kind in ("loha", "lokr") and module.out * module.inner > LARGEST:
+        raise BrokenTensor(
+            f"The layer {module.name[:80]} is said to have {module.out} x {module.inner} numbers."
+        )
     has = module.tensors.__contains__
     scale = 1.0
     if has("alpha") and module.rank:

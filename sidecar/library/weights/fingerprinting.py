@@ -156,6 +156,9 @@ class Fingerprinter:
         except OSError as error:
             log.info("Not compared with others: %s", error)
             self._unreadable.add(content.body_hash)
+        except Exception:  # one odd file must not keep the others from it
+            log.exception("Not compared with others: %s", content.path)
+            self._unreadable.add(content.body_hash)
         self._stopped.wait((time.monotonic() - begin) * REST)
 
     def _save(self, taken: dict[str, Fingerprint], matcher: Matcher) -> None:

@@ -50,7 +50,7 @@ class _Overview(NamedTuple):
 
 
 class Filling:
-    """`placement` says where vectors are made; `must_rest` whether to end."""
+    """`placement` says where vectors are made; `must_rest` whether to end with a model."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Filling:
         events: Events,
         holder: Holder,
         placement: Placement,
-        must_rest: Callable[[], bool],
+        must_rest: Callable[[Model], bool],
     ) -> None:
         self.revision = 0
         """Rises whenever vectors were stored or removed."""
@@ -84,6 +84,14 @@ class Filling:
     def dimension_of(self, model: Model | None) -> int | None:
         """How long this model's vectors are, once that is known."""
         return self._dimension if model and model.id == self._model_id else None
+
+    def agrees(self, model: Model, size: int) -> bool:
+        """Whether this model's vectors are of the size that they are taken to have; if not, those in the database are checked
+        anew."""
+        if self.dimension_of(model) in (None, size):
+            return True
+        self._dimension, self._checked = size, False
+        return False
 
     def forgive(self) -> None:
         """Try again what the model did not take."""
@@ -115,6 +123,8 @@ class Filling:
         self._check_sizes(model)
         while (found := self._look_over(model, texts())) is not None:
             self._progress = len(found.wanted) - found.missing, found.missing
+            if self._must_rest(model):
+                return False
             if not found.due:
                 self._clean_up(model, found.wanted)
                 return True
@@ -131,7 +141,7 @@ class Filling:
         for number, text in enumerate(texts):
             if number % LOOKED_OVER == 0:
                 time.sleep(BREATH)
-                if self._must_rest():
+                if self._must_rest(model):
                     return None
             key = text_key(text)
             if key in wanted or not text or text.isspace():
@@ -176,7 +186,7 @@ class Filling:
             for window in (due[start : start + WINDOW] for start in range(0, len(due), WINDOW)):
                 window.sort(key=lambda one: len(one[1]))
                 while window:
-                    if self._must_rest():
+                    if self._must_rest(model):
                         return False
                     begin = time.monotonic()
                     device = self._placement.choose(pending, self._holder.found_no_gpu)
@@ -223,7 +233,7 @@ class Filling:
         try:
             vectors = self._holder.embed(model, device, [text for _, text in batch])
         except (TextRefused, WorkerDied) as error:
-            if self._must_rest():
+            if self._must_rest(model):
                 raise WorkerDied("there is something else to do") from error
             if len(batch) > 1:
                 return [made for one in batch for made in self._embed(model, device, [one])]

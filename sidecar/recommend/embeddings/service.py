@@ -140,6 +140,9 @@ class Embedder:
             return Query(None, str(error))
         except (WorkerDied, TextRefused) as error:
             return Query(None, f"The text model could not read the prompt: {error}.")
+        if not filling.agrees(model, len(vector)):
+            self._complete = None
+            self._wake.set()
         with self._lock:
             self._recent[model.id, text] = vector
             if len(self._recent) > RECENT:
@@ -285,8 +288,10 @@ class Embedder:
                 self._parts = (holder, filling)
             return self._parts
 
-    def _must_rest(self) -> bool:
-        return self._stopped.is_set() or self._busy() or self._looked_for != self._wanted
+    def _must_rest(self, model: Model) -> bool:
+        """Whether there is something else to do than to read with this model."""
+        now = self._model if self._looked_for == self._wanted else None
+        return self._stopped.is_set() or self._busy() or now is None or now.id != model.id
 
     def _count(self) -> None:
         model = self._model

@@ -41,7 +41,7 @@ def get_matching(
 class Wanted(BaseModel):
     """LoRAs by id."""
 
-    ids: Annotated[list[int], Field(max_length=500)]
+    ids: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(max_length=500)]
 
 
 @router.post("/recommendations/map/loras")

@@ -28,13 +28,15 @@ class Places:
     """The position of each LoRA by id; copies of one content share the first one's."""
 
     def __init__(self, loras: Sequence[LoraText]) -> None:
-        first: dict[int, int] = {}
+        by_content: dict[str, int] = {}
         self.by_id: dict[int, int] = {}
+        self.by_identity: dict[int, int] = {}
         for place, lora in enumerate(loras):
+            if lora.content:
+                place = by_content.setdefault(lora.content, place)
             if lora.identity_id is not None:
-                place = first.setdefault(lora.identity_id, place)
+                place = self.by_identity.setdefault(lora.identity_id, place)
             self.by_id[lora.id] = place
-        self.by_identity = first
 
 
 def read_baskets(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sidecar.errors import SidecarError
 from sidecar.recommend.embeddings.service import Embedder
 from sidecar.recommend.embeddings.texts import lora_text
+from sidecar.recommend.likeness import likeness
 from sidecar.recommend.use.index import UseIndex
 from sidecar.recommend.use.scoring import Floats
 
@@ -23,10 +24,6 @@ WAIT_SECONDS = 0.5
 """A request waits so long for vectors to be read: of a small library they always are."""
 AGAIN_SECONDS = 20.0
 """Between two readings while vectors are still being made."""
-UNLIKE = 0.4
-"""Cosines up to here tell nothing: of all-MiniLM-L6-v2 nine in ten pairs of the corpus are below."""
-UNLIKE_PART = 0.9
-"""The same for models whose cosines are all high: so many of a large library are not alike."""
 COUNTS = 0.4
 """What the same meaning in other words counts beside the same words (1). More of it brings LoRAs whose prompts are less alike."""
 ROWS = 4_096
@@ -92,12 +89,8 @@ class Meant:
 
 def mixed(words: Floats, meaning: Floats) -> Floats:
     """Likeness by text, 0 to 1, from that of the words and from cosines of meaning."""
-    unlike = max(
-        UNLIKE, float(np.quantile(meaning, UNLIKE_PART)) if len(meaning) > 1 / (1 - UNLIKE_PART) else 0
-    )
-    alike = np.clip((meaning - unlike) / max(1 - unlike, 1e-6), 0, 1)
-    likeness: Floats = (1 - (1 - words) * (1 - COUNTS * alike)).astype(np.float32)
-    return likeness
+    alike: Floats = (1 - (1 - words) * (1 - COUNTS * likeness(meaning))).astype(np.float32)
+    return alike
 
 
 _meant: weakref.WeakKeyDictionary[Embedder, Meant] = weakref.WeakKeyDictionary()

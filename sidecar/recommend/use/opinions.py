@@ -28,6 +28,7 @@ REPEATED = 0.7
 LIMIT = 4.0
 """The most that feedback adds or takes away, in logits."""
 MAX_ENTRIES = 5_000
+"""So many of the newest count; what was merely ignored counts apart from the rest, so that it pushes nothing out."""
 
 
 class Opinion(NamedTuple):
@@ -44,8 +45,12 @@ def read_opinions(database: Database) -> tuple[Opinion, ...]:
     def read() -> tuple[Opinion, ...]:
         rows = database.reader().execute(
             """SELECT (SELECT json_group_array(l.id) FROM loras l WHERE l.identity_id = f.identity_id), verdict, subject
-               FROM feedback f ORDER BY id DESC LIMIT ?""",
-            (MAX_ENTRIES,),
+               FROM feedback f WHERE id IN (
+                   SELECT id FROM (SELECT id FROM feedback WHERE verdict != 'ignored' ORDER BY id DESC LIMIT :most)
+                   UNION ALL
+                   SELECT id FROM (SELECT id FROM feedback WHERE verdict = 'ignored' ORDER BY id DESC LIMIT :most)
+               ) ORDER BY id DESC""",
+            {"most": MAX_ENTRIES},
         )
         return tuple(Opinion(tuple(orjson.loads(row[0])), row[1], row[2]) for row in rows)
 

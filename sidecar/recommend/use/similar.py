@@ -10,10 +10,11 @@ import numpy as np
 from sidecar.database import Database
 from sidecar.errors import NotFound
 from sidecar.library.queries import read_items
+from sidecar.recommend.likeness import UNLIKE
 from sidecar.recommend.use import told
 from sidecar.recommend.use.feedback import subject_text
 from sidecar.recommend.use.index import UseIndex
-from sidecar.recommend.use.meaning import UNLIKE, Meant, mixed
+from sidecar.recommend.use.meaning import Meant, mixed
 from sidecar.recommend.use.opinions import read_opinions, shifts_of
 from sidecar.recommend.use.scoring import Floats, best
 from sidecar.recommend.weightspace.similar import similar_by_weights
@@ -22,6 +23,8 @@ TEXT, USE, WEIGHTS = "text", "use", "weights"
 KINDS = (TEXT, USE, WEIGHTS)
 COMPANY, PROMPTS = 0.8, 0.5
 """How much being used with the same others, and for prompts of the same words, count in likeness by use."""
+SUREST = 0.98
+"""A score above it counts as this much to feedback, which could not move one of 1."""
 CANDIDATES = 200
 """Of each kind the best so many are looked at."""
 
@@ -120,8 +123,9 @@ def _shifted(index: UseIndex, scores: Floats, shifts: dict[int, float]) -> Float
     """Scores with the user's feedback: added to their logits, so that they stay between 0 and 1."""
     for lora_id, shift in shifts.items():
         place = index.position.get(lora_id)
-        if place is not None and place < len(scores) and 0 < scores[place] < 1:
-            odds = scores[place] / (1 - scores[place]) * np.exp(shift)
+        if place is not None and place < len(scores) and scores[place] > 0:
+            score = min(float(scores[place]), SUREST)
+            odds = score / (1 - score) * np.exp(shift)
             scores[place] = odds / (1 + odds)
     return scores
 

@@ -136,4 +136,7 @@ class Sketcher:
         except OSError as error:
             log.info("No sketch of its weights: %s", error)
             self._unreadable.add(content.body_hash)
+        except Exception:  # one odd file must not keep the others from it
+            log.exception("No sketch of the weights of %s", content.path)
+            self._unreadable.add(content.body_hash)
         self._stopped.wait((time.monotonic() - begin) * REST)

@@ -21,6 +21,8 @@ export class Near {
     /** @type {Map<number, HTMLImageElement>} */
     this.images = new Map();
     this.asking = false;
+    /** Asked for, and gone. @type {Set<number>} */
+    this.gone = new Set();
   }
 
   /**
@@ -45,8 +47,8 @@ export class Near {
       const { x, y } = camera.toWindow(points.x[at] ?? 0, points.y[at] ?? 0);
       if (x < -SIZE || y < -SIZE || x > camera.width + SIZE || y > camera.height + SIZE) continue;
       const lora = recall(points.ids[at] ?? 0);
-      if (!lora) missing.push(points.ids[at] ?? 0);
-      else due.push({ x, y, lora, pictured: this.#picture(context, lora, x, y) });
+      if (!lora && !this.gone.has(points.ids[at] ?? 0)) missing.push(points.ids[at] ?? 0);
+      if (lora) due.push({ x, y, lora, pictured: this.#picture(context, lora, x, y) });
     }
     drawTitles(context, due, look);
     if (missing.length && !this.asking) void this.#ask(missing);
@@ -57,6 +59,7 @@ export class Near {
     this.asking = true;
     try {
       await read(ids);
+      for (const id of ids) if (!recall(id)) this.gone.add(id);
       this.arrived();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // the points stay

@@ -15,6 +15,7 @@ import { query } from "../query.js";
  */
 
 const PAGE = 12;
+const AT_ONCE = 1000;
 const SHOWN = 90;
 /** @type {Record<Entry["verdict"], string>} */
 const VERDICTS = { up: "Good", down: "Not this", chosen: "Taken", ignored: "Passed over" };
@@ -30,7 +31,7 @@ export function saidOfSuggestions(signal) {
   const reset = h("button", { class: "small-button danger-text", type: "button", hidden: true }, icon("undo"), "Take all of it back");
   let shown = PAGE;
   const draw = async () => {
-    await fill(place, () => request("GET", `recommendations/feedback?limit=${shown}`, { signal }), (/** @type {Page} */ page) => {
+    await fill(place, () => entries(shown, signal), (/** @type {Page} */ page) => {
       place.replaceChildren(list);
       const parts = Object.entries(page.counts).filter(([, of]) => of).map(([verdict, of]) => `${count(of)} × ${VERDICTS[/** @type {Entry["verdict"]} */ (verdict)].toLowerCase()}`);
       sums.textContent = page.total ? `${parts.join(", ")}. It moves LoRAs up or down in later suggestions, most for prompts with the same words.` : "Nothing yet. What you say of suggestions, and which ones you take, counts in later ones.";
@@ -51,6 +52,19 @@ export function saidOfSuggestions(signal) {
   for (const type of ["feedback.changed", "reset"]) live.addEventListener(type, again, { signal });
   again();
   return h("section", { class: "settings-group", "aria-label": "Suggestions" }, h("h2", null, "Suggestions"), h("div", { class: "setting" }, h("h3", null, "What you said of suggestions"), sums, place, h("div", { class: "said-do" }, more, reset), learned));
+}
+
+/** The newest so many, which may be more than the API gives at once. @param {number} most @param {AbortSignal} signal @returns {Promise<Page>} */
+async function entries(most, signal) {
+  /** @type {Page} */
+  const page = await request("GET", `recommendations/feedback?limit=${Math.min(most, AT_ONCE)}`, { signal });
+  while (page.next_cursor && page.items.length < most) {
+    const limit = Math.min(most - page.items.length, AT_ONCE);
+    const { items, next_cursor } = await request("GET", `recommendations/feedback?limit=${limit}&cursor=${page.next_cursor}`, { signal });
+    page.items.push(...items);
+    page.next_cursor = next_cursor;
+  }
+  return page;
 }
 
 function row(/** @type {Entry} */ entry) {

@@ -265,6 +265,43 @@ def test_turned_off_its_process_ends_and_what_is_stored_stays(
     assert embedder.status()["done"] == done
 
 
+@pytest.mark.parametrize("change", [{"embedding_device": "off"}, {"embedding_model": "another"}])
+def test_a_change_of_model_ends_what_the_old_one_was_reading(
+    embedder: Embedder,
+    api: TestClient,
+    state: State,
+    loras: Path,
+    scan: Callable[[], None],
+    tmp_path: Path,
+    change: dict[str, str],
+) -> None:
+    add_lora(loras, "long", [f"{TAKES_LONG} number {number}" for number in range(40)])
+    scan()
+    old = embedder.model
+    thread = threading.Thread(target=embedder.work_off)
+    thread.start()
+    wait_until(lambda: embedder.pid is not None and embedder.status()["done"] > 0)
+    if "embedding_model" in change:
+        change = {"embedding_model": str(make_model(tmp_path / "another", name="another", seed=1))}
+    api.patch("settings", json=change).raise_for_status()
+    status = api.get("recommendations/status").json()["embeddings"]  # as the page does
+    assert status["model"] == ("another" if "embedding_model" in change else None)
+    thread.join(8)
+    assert not thread.is_alive() and old is not None and count_read(state.database, old.id) < 40
+    assert embedder.pid is None or "embedding_model" in change
+
+
+def test_vectors_of_a_size_that_the_model_has_not_are_made_anew(embedder: Embedder, state: State) -> None:
+    assert embedder.model is not None
+    texts = all_texts(state)
+    store.save(state.database, embedder.model.id, [(text_key(one), np.ones(3, np.float32)) for one in texts])
+    embedder.work_off()
+    assert embedder.status()["pending"] == 0  # nobody knows yet
+    wait_until(lambda: embedder.embed_query("a boat").vector is not None)
+    embedder.work_off()
+    assert embedder.status()["dimension"] == 32 and known(embedder, texts) == texts
+
+
 @pytest.mark.parametrize(
     "change", [{"embedding_model": "a\nb"}, {"embedding_model": "x" * 1_001}, {"embedding_device": "tpu"}]
 )

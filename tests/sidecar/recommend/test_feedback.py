@@ -11,7 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from lora_files import make_lora
 
-from sidecar.recommend.use.opinions import LIMIT, Opinion, adjust, shifts_of
+from sidecar.recommend.use.opinions import LIMIT, Opinion, adjust, read_opinions, shifts_of
+from sidecar.state import State
 
 Say = Callable[..., dict[str, Any]]
 
@@ -134,3 +135,13 @@ def test_it_follows_the_content_and_its_copies(
     hash_all()
     (entry,) = api.get("recommendations/feedback").json()["items"]
     assert entry["verdict"] == "up" and entry["name"] in ("renamed", "winter_wall")
+
+
+def test_what_was_passed_over_pushes_nothing_out(
+    say: Say, state: State, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.recommend.use.opinions.MAX_ENTRIES", 3)
+    say("winter_castle", "down")
+    for _ in range(5):
+        say("winter_tower", "ignored")
+    assert [one.verdict for one in read_opinions(state.database)] == ["ignored"] * 3 + ["down"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -108,7 +109,7 @@ def test_what_the_user_takes_is_learned_and_kept(
     favorite = 1 + FEATURES.index("favorite")
     numbers = [keeper.taste.fusion, *keeper.taste.features]
     assert numbers[favorite] > [1, *Taste().features][favorite]
-    assert keeper.prompts == ENOUGH + 40 and not keeper.is_due(state.recommender.index)
+    assert keeper.prompts == ENOUGH + 40 and not keeper.is_due(state.recommender.index, False)
     items = api.post("recommendations/prompt", json={"prompt": "a glacier, mist, dew"}).json()["items"]
     assert items[0]["lora"]["name"] == "glacier_b"
     make_images(api, 40, first=ENOUGH + 40)
@@ -137,3 +138,32 @@ def test_a_damaged_file_is_passed_over(data: Path, text: str) -> None:
     (data / FILE).write_text(text)
     keeper = TasteKeeper(data)
     assert keeper.taste == Taste() and keeper.learned is None
+
+
+def test_the_text_model_takes_part_and_what_is_learned_is_learned_anew_when_it_goes(
+    twins: None, api: TestClient, state: State, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images(api, ENOUGH)
+    embedder = state.recommender.embedder
+    model: list[Any] = [SimpleNamespace(id="m", name="tiny")]
+    monkeypatch.setattr(type(embedder), "model", property(lambda _: model[0]))
+    told = {"available": True, "done": 100, "pending": 0}
+    monkeypatch.setattr(embedder, "status", lambda: {**told, "available": model[0] is not None})
+    monkeypatch.setattr(
+        embedder,
+        "vectors_for",
+        lambda texts: (np.full((len(texts), 4), 0.5, np.float32), np.ones(len(texts), bool)),
+    )
+    asked: list[bool] = []
+
+    def note(database: Any, index: Any, vectors: Callable[[int], Any], rest: Any) -> Any:
+        asked.append(vectors(0) is not None)
+        return learn(database, index, vectors, rest)
+
+    monkeypatch.setattr("sidecar.recommend.learning.learn", note)
+    state.recommender.refresh()
+    state.recommender.refresh()
+    assert asked == [True] and TasteKeeper(data).by_meaning
+    model[0] = None
+    state.recommender.refresh()
+    assert asked == [True, False] and not TasteKeeper(data).by_meaning

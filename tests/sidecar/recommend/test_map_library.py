@@ -189,4 +189,5 @@ def test_loras_of_the_map_are_told_as_in_lists(library: Path, api: TestClient) -
     items = api.post("recommendations/map/loras", json={"ids": [*wanted[::-1], 999_999]}).json()["items"]
     assert [one["id"] for one in items] == wanted[::-1] and {"title", "tags", "preview"} <= set(items[0])
     assert api.post("recommendations/map/loras", json={"ids": list(range(501))}).status_code == 422
+    assert api.post("recommendations/map/loras", json={"ids": [2**63]}).status_code == 422
     assert api.get("recommendations/map", params={"by": "colour"}).status_code == 422

@@ -46,6 +46,9 @@ class Model:
     def embed_query(self, text: str, seconds: float = 1.0) -> Query:
         return Query(None, self.reason) if self.reason else Query(vector_of(text))
 
+    def status(self) -> dict[str, Any]:
+        return {"available": True, "done": 1, "pending": 0}
+
     def vectors_for(self, texts: list[str]) -> Any:
         return store.vectors_for(self._database, MODEL, texts)
 

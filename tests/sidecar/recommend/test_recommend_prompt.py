@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from lora_files import add_side_file, make_lora
+from waiting import wait_until
 
 from sidecar.errors import Unavailable
 from sidecar.recommend.indexer import Indexer
@@ -279,3 +280,19 @@ def test_a_mark_counts_from_the_next_answer_on(ask: Ask, api: TestClient) -> Non
     number = next(item["lora"]["id"] for item in ask("boats, quay") if item["lora"]["name"] == "large_one")
     assert api.patch(f"loras/{number}", json={"rating": 5, "favorite": True}).status_code == 200
     assert score() > before
+
+
+def test_copies_are_one_and_not_company_for_themselves(
+    ask: Ask, loras: Path, scan: Callable[[], None], state: State
+) -> None:
+    (loras / "again").mkdir()
+    for copy in (loras / "again" / "harbour.safetensors", loras / "harbour_old.safetensors"):
+        copy.write_bytes((loras / "harbour.safetensors").read_bytes())
+    scan()
+    state.library.hasher.start()
+    wait_until(lambda: not state.library.hasher.status()["pending"])
+    state.recommender.refresh()
+    found = [item["lora"]["title"] for item in ask("harbour view, boats, gulls", base_model="SD 1.x")]
+    assert found.count("Old Harbour") == 1
+    found = names(ask("harbour view, boats, gulls <lora:harbour:1>", base_model="SD 1.x"))
+    assert not [name for name in found if name.startswith("harbour")]

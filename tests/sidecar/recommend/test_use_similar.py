@@ -71,3 +71,21 @@ def test_what_is_not_there_or_not_a_kind_is_refused(similar: Similar, api: TestC
     assert api.get("loras/999999/similar").status_code == 404
     assert api.get("loras/1/similar", params={"by": "colour"}).status_code == 422
     assert len(similar("galleon", limit=1)["items"]) <= 1
+
+
+def test_feedback_moves_even_what_is_quite_the_same(
+    similar: Similar, api: TestClient, loras: Path, scan: Callable[[], None]
+) -> None:
+    for number in (4, 6, 8):
+        model = {"name": "Lighthouse", "type": "LORA", "tags": [], "description": "A lamp above the surf."}
+        path = make_lora(loras / f"lighthouse-00000{number}.safetensors")
+        add_side_file(path, ".civitai.info", {"id": number, "model": model})
+    scan()
+    scores = {one["lora"]["id"]: one["score"] for one in similar("lighthouse-000004", by="text")["items"]}
+    number, before = max(scores.items(), key=lambda one: one[1])
+    assert before == 1
+    for _ in range(6):
+        said = {"verdict": "down", "kind": "similar", "lora_id": number, "subject": ["lighthouse-000004"]}
+        assert api.post("recommendations/feedback", json=said).status_code == 201
+    items = similar("lighthouse-000004", by="text")["items"]
+    assert next(one["score"] for one in items if one["lora"]["id"] == number) < 0.6

@@ -13,6 +13,7 @@ from waiting import wait_until
 from weight_files import diffusers, kohya, make_weights, save_tensors, scaled, with_noise
 
 from sidecar.events import Events
+from sidecar.recommend.weightspace import sketch
 from sidecar.recommend.weightspace.similar import similar_by_weights
 from sidecar.recommend.weightspace.sketching import Sketcher
 from sidecar.recommend.weightspace.store import status
@@ -120,3 +121,31 @@ def test_a_file_that_is_gone_is_told(library: Path, work: Work, api: TestClient)
     work()
     gone.unlink()
     assert "gone cannot be read" in ask(api, ("base", 1), ("gone", 1), ("other", 1))["notes"][0]
+
+
+def test_a_file_that_nobody_foresaw_keeps_no_other_from_its_sketch(
+    library: Path, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sketch.take_sketch
+
+    def take(path: str) -> sketch.Sketch:
+        if path.endswith("next.safetensors"):
+            raise MemoryError
+        return whole(path)
+
+    monkeypatch.setattr(sketch, "take_sketch", take)
+    Sketcher(state.database, Events(), lambda: False).work_off()
+    assert status(state.database) == {"done": 5, "pending": 1}
+
+
+def test_a_layer_said_to_be_huge_is_not_multiplied_out(loras: Path, work: Work, state: State) -> None:
+    layer = "lora_unet_down_blocks_0_attentions_0_proj_in"
+    few = {"lokr_w1": (100_000, 1), "lokr_w2": (1, 100_000)}
+    save_tensors(
+        loras / "wide.safetensors",
+        {f"{layer}.{name}": np.ones(shape, np.float32) for name, shape in few.items()},
+    )
+    work()
+    Sketcher(state.database, Events(), lambda: False).work_off()
+    row = state.database.reader().execute("SELECT vector, reason FROM sketches").fetchone()
+    assert row["vector"] is None and "100000 x 100000" in row["reason"]
