@@ -151,7 +151,7 @@ async function load() {
     show(answer);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (mine.scene.points) return; // what is shown stays
+    if (mine !== page || mine.scene.points) return; // what is shown stays
     cover(trouble(error.message, () => void load()));
   }
 }

@@ -47,6 +47,8 @@ class Heat {
     });
     /** @type {Stacked[]} those that were compared, in the answer's order */
     this.loras = [];
+    /** Which of the questions for new weights is the latest. */
+    this.turn = 0;
     void this.load();
   }
 
@@ -150,9 +152,11 @@ class Heat {
 
   /** The host may read the new weights otherwise than in proportion. */
   async #weighAgain() {
+    this.turn += 1;
+    const mine = this.turn;
     try {
       const members = await this.stack.members();
-      if (this.over.signal.aborted) return;
+      if (this.over.signal.aborted || mine !== this.turn) return;
       this.loras = this.loras.map((lora) => {
         const now = members.find(({ id }) => id === lora.id);
         return now ? { ...lora, te: now.te, unet: now.unet } : { ...lora, te: 0, unet: [0, 0, 0] };
