@@ -65,7 +65,7 @@
     return host.authFetch?.(url, { ...wanted, signal: null }); // it would log each request that is taken back
   }
 
-  /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] @param {"POST" | "DELETE"} [method] @returns {Promise<any>} */
+  /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] @param {"POST" | "DELETE"} [method] @returns {Promise<any>} null: no answer; false: what is asked for is gone */
   async function request(path, body, signal, method = "POST") {
     if (performance.now() < quietUntil) return null;
     const headers = { "Content-Type": "application/json" };
@@ -74,7 +74,8 @@
       if (answer?.ok) return await answer.json();
       const status = answer?.status ?? 503;
       const said = await answer?.json().catch(() => null);
-      if (["unavailable", "not_found"].includes(said?.error?.code)) return null; // it is there, but busy with this, or what is asked for is gone
+      if (said?.error?.code === "unavailable") return null; // it is there, and busy with this
+      if (said?.error?.code === "not_found") return false;
       if (status !== 400 && status !== 422) quietUntil = performance.now() + (status < 500 ? REFUSED : AWAY);
     } catch {
       if (!signal?.aborted) quietUntil = performance.now() + AWAY;

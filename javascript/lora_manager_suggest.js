@@ -207,8 +207,8 @@
     const timer = setTimeout(again, UNDO);
     undo.addEventListener("click", async () => {
       const taken = await shared()?.request(`recommendations/feedback/${entry.id}`, undefined, undefined, "DELETE");
-      if (taken) again();
-      else told.textContent = "Not taken back. ";
+      if (taken === null) told.textContent = "Not taken back. ";
+      else again(); // or somebody else has taken it back
     });
     whole.replaceChildren(told, undo);
     undo.focus();

@@ -121,9 +121,8 @@ class TasteKeeper:
     def is_due(self, index: Index, by_meaning: bool) -> bool:
         """Whether there are enough prompts, and enough more than last time, or the text model has come or gone since."""
         count = len(own_prompts(index))
-        if count < ENOUGH:
-            return count < self.prompts / GROWN
-        return count >= GROWN * self.prompts or count < self.prompts / GROWN or by_meaning != self.by_meaning
+        other = count >= GROWN * self.prompts or by_meaning != self.by_meaning
+        return count < self.prompts / GROWN or (count >= ENOUGH and other)
 
     def take(self, index: Index, learned: Learned | None, by_meaning: bool) -> None:
         """Rank with this from now on, and keep it."""

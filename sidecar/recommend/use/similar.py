@@ -24,7 +24,7 @@ KINDS = (TEXT, USE, WEIGHTS)
 COMPANY, PROMPTS = 0.8, 0.5
 """How much being used with the same others, and for prompts of the same words, count in likeness by use."""
 SUREST = 0.98
-"""A score above it counts as this much to feedback, which could not move one of 1."""
+"""A higher score counts as this much to what speaks against it, which could not move one of 1."""
 CANDIDATES = 200
 """Of each kind the best so many are looked at."""
 
@@ -123,8 +123,12 @@ def _shifted(index: UseIndex, scores: Floats, shifts: dict[int, float]) -> Float
     """Scores with the user's feedback: added to their logits, so that they stay between 0 and 1."""
     for lora_id, shift in shifts.items():
         place = index.position.get(lora_id)
-        if place is not None and place < len(scores) and scores[place] > 0:
-            score = min(float(scores[place]), SUREST)
+        if place is None or place >= len(scores):
+            continue
+        score = float(scores[place])
+        if shift < 0:
+            score = min(score, SUREST)
+        if 0 < score < 1:
             odds = score / (1 - score) * np.exp(shift)
             scores[place] = odds / (1 + odds)
     return scores

@@ -84,6 +84,11 @@ def test_feedback_moves_even_what_is_quite_the_same(
     scores = {one["lora"]["id"]: one["score"] for one in similar("lighthouse-000004", by="text")["items"]}
     number, before = max(scores.items(), key=lambda one: one[1])
     assert before == 1
+    said = {"verdict": "up", "kind": "similar", "lora_id": number, "subject": ["lighthouse-000004"]}
+    liked = api.post("recommendations/feedback", json=said).json()
+    items = similar("lighthouse-000004", by="text")["items"]
+    assert next(one["score"] for one in items if one["lora"]["id"] == number) == 1
+    api.delete(f"recommendations/feedback/{liked['id']}").raise_for_status()
     for _ in range(6):
         said = {"verdict": "down", "kind": "similar", "lora_id": number, "subject": ["lighthouse-000004"]}
         assert api.post("recommendations/feedback", json=said).status_code == 201
