@@ -131,16 +131,24 @@ def _refuse_duplicate_keys(blob: bytes) -> None:
 
 def _checked_tensors(content: dict[str, Any], body_size: int) -> dict[str, tuple[str, tuple[int, ...]]]:
     tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
+    shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # those that were checked; a file has few
     for name, entry in content.items():
         try:
             begin, end = entry["data_offsets"]
-            shape = entry["shape"]
+            shape = tuple(entry["shape"])
             dtype = entry["dtype"]
-            if {type(begin), type(end), *map(type, shape)} != {int} or type(dtype) is not str:
+            known = shapes.get(shape)
+            if known is None:
+                if not all(type(size) is int for size in shape):
+                    raise TypeError
+                if min(shape, default=0) < 0:
+                    raise BrokenHeader(f"The tensor {name[:80]!r} has an impossible shape.")
+                known = shapes[shape] = shape
+            if type(begin) is not int or type(end) is not int or type(dtype) is not str:
                 raise TypeError
-            if min(begin, end - begin, *shape) < 0:
-                raise BrokenHeader(f"The tensor {name[:80]!r} has an impossible shape or offsets.")
-            tensors[name] = (dtype, tuple(shape))
+            if begin < 0 or end < begin:
+                raise BrokenHeader(f"The tensor {name[:80]!r} has impossible offsets.")
+            tensors[name] = (dtype, known)
         except (KeyError, TypeError, ValueError) as error:
             raise BrokenHeader(f"The header's entry {name[:80]!r} describes no tensor.") from error
         if end > body_size:
